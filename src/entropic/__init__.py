@@ -1,0 +1,26 @@
+"""The entropic computer with exact physics: does parallel scale change the thermodynamic outcome?"""
+
+from entropic import entropy
+from entropic.audit import Law, audit
+from entropic.computer import Cycle, EntropicComputer, Observer, reverse
+from entropic.config import Config
+from entropic.errors import EntropicError
+from entropic.field import Field, open_run
+from entropic.machines.harvester import EntropyHarvester
+from entropic.machines.landauer import LandauerEngine
+
+__all__ = [
+    "Config",
+    "Cycle",
+    "EntropicComputer",
+    "EntropicError",
+    "EntropyHarvester",
+    "Field",
+    "LandauerEngine",
+    "Law",
+    "Observer",
+    "audit",
+    "entropy",
+    "open_run",
+    "reverse",
+]

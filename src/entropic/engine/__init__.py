@@ -1,0 +1,1 @@
+"""How the cycle is computed: program, blocks, cluster, checkpoints."""

@@ -1,0 +1,226 @@
+"""Where tasks run: here and now, or on a Dask cluster.  The only module that knows distributed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, final
+
+import dask
+import psutil
+from distributed import Client, Future, LocalCluster, wait
+from distributed.security import Security
+
+from entropic.errors import ClusterError, EntropicError
+
+__all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect"]
+
+_QUIET_SECONDS = 60.0  # without any worker, before giving up
+_CONNECT_SECONDS = 20.0
+_SETTINGS = {
+    "distributed.scheduler.work-stealing": False,  # blocks have owners
+    "distributed.scheduler.no-workers-timeout": f"{int(_QUIET_SECONDS)}s",
+    "distributed.scheduler.allowed-failures": 3,
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.limit": "60s",
+}
+
+
+class Executor(Protocol):
+    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls."""
+
+    workers: int
+    threads: int
+    address: str | None
+
+    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Start ``function(*arguments)`` where ``block`` lives; returns a handle."""
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        """Results, in order."""
+
+    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
+        """Wait until all are done; ``poll`` is called several times a second and may raise."""
+
+    def peak_bytes(self) -> int:
+        """Largest sum of resident memory, of all processes, seen so far."""
+
+
+@final
+class SerialExecutor:
+    """In this thread, at once."""
+
+    workers = 1
+    threads = 1
+    address: str | None = None
+
+    def __init__(self) -> None:
+        self._peak = 0
+
+    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        return list(handles)
+
+    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
+        poll()
+
+    def peak_bytes(self) -> int:
+        self._peak = max(self._peak, psutil.Process().memory_info().rss)
+        return self._peak
+
+
+@final
+class DaskExecutor:
+    """On the workers of a Dask cluster; each block has an owner."""
+
+    def __init__(self, client: Client, dashboard: str | None = None) -> None:
+        self.client = client
+        self.address = dashboard
+        self._addresses = self._workers()
+        info = client.scheduler_info(n_workers=-1)["workers"]
+        self.workers = len(self._addresses)
+        self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
+        self._peak = 0
+
+    def _workers(self) -> list[str]:
+        addresses = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        if not addresses:
+            raise ClusterError("the cluster has no workers.", "start some workers, then run 'entropic resume'")
+        return addresses
+
+    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
+        owner = self._addresses[block % len(self._addresses)]
+        return self.client.submit(
+            function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
+        )
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        self.finish(handles, lambda: None)
+        return list(self.client.gather(list(handles)))
+
+    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
+        alone = time.monotonic()
+        waiting = list(handles)
+        while waiting:
+            with suppress(TimeoutError):
+                wait(waiting, timeout=0.25)
+            failed = [f for f in waiting if f.status in ("error", "cancelled", "lost")]
+            if failed:
+                self._fail(failed[0])
+            waiting = [f for f in waiting if f.status != "finished"]
+            poll()
+            self._watch()
+            if self.client.status != "running":
+                raise ClusterError("the scheduler is gone.", "start it again, then run 'entropic resume'")
+            if self.client.scheduler_info(n_workers=-1)["workers"]:
+                alone = time.monotonic()
+            elif time.monotonic() - alone > _QUIET_SECONDS:
+                raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
+
+    def _fail(self, future: Future) -> None:
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, EntropicError):
+            raise error
+        if isinstance(error, OSError):
+            raise ClusterError(f"a worker could not write or read: {error}.", "make room, then run 'entropic resume'")
+        raise ClusterError(
+            f"task {future.key} failed ({future.status}): {type(error).__name__} {error}.",
+            "see the workers' logs, then run 'entropic resume'",
+        ) from error
+
+    def _watch(self) -> None:
+        try:
+            here = psutil.Process()
+            total = here.memory_info().rss
+            for child in here.children(recursive=True):
+                total += child.memory_info().rss
+        except psutil.Error:
+            return
+        self._peak = max(self._peak, total)
+
+    def peak_bytes(self) -> int:
+        self._watch()
+        return self._peak
+
+
+@final
+@dataclass(frozen=True)
+class Where:
+    """Where to run, as the command line says it.
+
+    Parameters
+    ----------
+    workers, threads : int
+        A local cluster; one worker means threads in this process.
+    scheduler : str or None
+        Address or scheduler file of a cluster that is up.
+    """
+
+    workers: int
+    threads: int
+    scheduler: str | None = None
+    dashboard: bool = True
+
+    @property
+    def in_process(self) -> bool:
+        return self.scheduler is None and self.workers == 1
+
+
+@contextmanager
+def connect(where: Where) -> Iterator[DaskExecutor]:
+    """A cluster as asked for, closed in the end if we started it.
+
+    Raises
+    ------
+    ClusterError
+        It cannot be had.
+    """
+    if where.scheduler is not None:
+        with _client(where.scheduler) as client:
+            yield DaskExecutor(client, client.dashboard_link or None)
+        return
+    settings = {**_SETTINGS, "distributed.dashboard.link": "http://{host}:{port}/status"}
+    with dask.config.set(settings):
+        try:
+            cluster = LocalCluster(
+                n_workers=where.workers,
+                threads_per_worker=where.threads,
+                processes=not where.in_process,
+                host="127.0.0.1" if not where.in_process else None,
+                security=Security.temporary() if not where.in_process else None,
+                dashboard_address="127.0.0.1:0" if where.dashboard else None,
+                memory_limit=0,
+                silence_logs=50,
+            )
+        except Exception as error:
+            raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
+        try:
+            with Client(cluster) as client:
+                client.wait_for_workers(where.workers, timeout=_QUIET_SECONDS)
+                yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)
+        finally:
+            cluster.close(timeout=10)
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Client]:
+    """A client of a scheduler given by address or by scheduler file."""
+    remedy = "start one with 'dask scheduler --scheduler-file FILE' and workers, or leave --scheduler out"
+    place: dict[str, Any] = {"address": scheduler}
+    if "://" not in scheduler:
+        if not Path(scheduler).is_file():
+            raise ClusterError(f"there is no scheduler file {scheduler}.", remedy)
+        place = {"scheduler_file": scheduler}
+    try:
+        client = Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
+        raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
+    try:
+        yield client
+    finally:
+        client.close(timeout=10)

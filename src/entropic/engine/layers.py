@@ -1,0 +1,155 @@
+"""One exchange layer on one block: planes inside it, planes across its seams, heat through region walls."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from entropic.kernels import exchange_runs, exchange_seam, exchange_touching, face_totals, scratch
+from entropic.lattice import Block
+
+__all__ = ["exchange_block", "take_face"]
+
+Sites = NDArray[np.generic]
+
+
+def _plane(axis: int, x: int) -> tuple[slice, ...]:
+    return tuple(slice(x, x + 1) if a == axis else slice(None) for a in range(4))
+
+
+def take_face(array: Sites, axis: int, last: bool) -> Sites:
+    """A copy of the first or last plane of a block."""
+    return np.ascontiguousarray(array[_plane(axis, array.shape[axis] - 1 if last else 0)])
+
+
+def exchange_block(
+    array: Sites, block: Block, layer: int, seed: int, inverse: bool, before: Sites | None, after: Sites | None
+) -> NDArray[np.int64]:
+    """Apply a layer (or undo it) to a block, in place.
+
+    Parameters
+    ----------
+    array : uint8 or uint16 [a, b, c, d]
+        The block's sites.
+    before, after : array or None
+        The neighbours' planes, where pairs cross a seam.
+
+    Returns
+    -------
+    int64[regions of the block]
+        Heat that came into each region through its walls.
+    """
+    lattice = block.lattice
+    axis = lattice.layer_axis(layer)
+    extent, region = lattice.shape[axis], lattice.region_shape[axis]
+    start, stop = block.sites.start[axis], block.sites.stop[axis]
+    lower = lattice.lower_sites(layer)
+    inside = lower[(lower >= start) & (lower + 1 < stop)] - start
+    walls = inside[(inside + 1) % region == 0]
+    heat = np.zeros(block.box.shape, np.int64)
+    tile = np.array([1 if a == axis else n for a, n in enumerate(lattice.region_shape)], np.int64)
+
+    def tally(plane: Sites, row: int, sign: int) -> None:
+        """Count quanta of a plane as coming into the regions of row ``row`` along the axis."""
+        face_totals(plane, tile, sign, heat[_plane(axis, row)])
+
+    for sign in (-1, 1):
+        for x in walls:
+            tally(array[_plane(axis, x)], x // region, sign)
+            tally(array[_plane(axis, x + 1)], x // region + 1, sign)
+        if sign < 0 and inside.size:
+            _inside(array, block, axis, inside, layer, seed, inverse)
+
+    def seam(low: Sites, high: Sites, low_coordinate: int) -> tuple[Sites, Sites]:
+        low, high = low.copy(), high.copy()
+        _seam(low, high, block, axis, low_coordinate, layer, seed, inverse)
+        return low, high
+
+    last = (stop - 1) in lower
+    first = (start - 1) % extent in lower
+    whole = stop - start == extent
+    top, bottom = _plane(axis, stop - start - 1), _plane(axis, 0)
+    end = (stop - start) // region - 1
+    if last and (whole or after is not None):
+        own = np.ascontiguousarray(array[top])
+        other = np.ascontiguousarray(array[bottom]) if whole else after
+        assert other is not None
+        new, far = seam(own, other, stop - 1)
+        tally(own, end, -1)
+        tally(new, end, 1)
+        array[top] = new
+        if whole:
+            tally(other, 0, -1)
+            tally(far, 0, 1)
+            array[bottom] = far
+    if first and not whole:
+        assert before is not None
+        own = np.ascontiguousarray(array[bottom])
+        _, new = seam(before, own, (start - 1) % extent)
+        tally(own, 0, -1)
+        tally(new, 0, 1)
+        array[bottom] = new
+    return heat.ravel()
+
+
+def _inside(
+    array: Sites, block: Block, axis: int, lower: NDArray[np.int64], layer: int, seed: int, inverse: bool
+) -> None:
+    """Pairs whose sites are both in the block."""
+    lattice, shape, key = block.lattice, array.shape, np.uint64(seed)
+    high, low = scratch()
+    if lattice.strides[axis] == 1:
+        # Axes after this one, if any, have extent 1.
+        rows = array.reshape(-1, shape[axis])
+        full = bool(np.all(np.diff(lower) == 2))
+        base = block.row_bases(tuple(range(axis)))
+        exchange_touching(rows, base, lower, full, key, layer, lattice.q_max, inverse, high, low)
+        return
+    # The longest run of sites, ending at the last axis, that is contiguous in the lattice too.
+    cut = 3
+    while cut > axis + 1 and shape[cut] == lattice.shape[cut]:
+        cut -= 1
+    outer, middle = tuple(range(axis)), tuple(range(axis + 1, cut))
+    view = array.reshape(int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 : cut])), -1)
+    start = block.sites.start
+    within = block.row_bases(middle) - sum(o * s for o, s in zip(start, lattice.strides, strict=True))
+    exchange_runs(
+        view,
+        block.row_bases(outer),
+        within,
+        lattice.strides[axis],
+        lower,
+        key,
+        layer,
+        lattice.q_max,
+        inverse,
+        high,
+        low,
+    )
+
+
+def _seam(
+    low: Sites, high: Sites, block: Block, axis: int, coordinate: int, layer: int, seed: int, inverse: bool
+) -> None:
+    """Mix two contiguous planes in place; ``coordinate`` is that of the lower one."""
+    lattice = block.lattice
+    a, b, c, d = block.sites.start
+    start = (coordinate if axis == 0 else a, coordinate if axis == 1 else b, coordinate if axis == 2 else c, d)
+    if axis == 3:
+        start = (a, b, c, coordinate)
+    rows = tuple(n for n in range(3) if n != axis)
+    base = block.row_bases(rows, start)
+    width = low.shape[3]
+    halve = lattice.strides[axis] == 1
+    exchange_seam(
+        low.reshape(-1, width),
+        high.reshape(-1, width),
+        base,
+        1,
+        halve,
+        np.uint64(seed),
+        layer,
+        lattice.q_max,
+        inverse,
+        *scratch(),
+    )

@@ -1,0 +1,171 @@
+"""Before running: into which blocks, how many tasks, how many bytes, how long.  Pure arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from itertools import product
+from math import ceil, prod
+from typing import Any, final
+
+from entropic.config import Config
+from entropic.engine.program import segments
+from entropic.errors import ResourceError
+from entropic.initial import lattice_of
+from entropic.lattice import BlockGrid, Lattice, regular_cuts
+
+__all__ = ["Plan", "TooLargeError", "make_plan"]
+
+# Measured on two cores: they steer the choice of blocks and the forecast, never a result.
+LAYER_SECONDS = 0.5e-9  # a site
+REDUCE_SECONDS = 0.5e-9  # a site and cycle: histogram and lift
+TASK_SECONDS = 1.5e-3
+BLOCK_BYTES = 1 << 28  # a task's working set beyond which memory, not speed, decides
+WORKER_BYTES = 350 << 20  # an idle worker process
+DRIVER_BYTES = 450 << 20
+COMPRESSED = 0.6
+EPOCH_TASKS = 6000  # lineage between two checkpoints
+
+
+@final
+class TooLargeError(ResourceError):
+    """The field does not fit."""
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """Blocks and forecasts.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        Regions a block along each axis of the field.
+    tasks : int
+        Dask tasks in all.
+    epoch : int
+        Cycles between checkpoints (and lineage cuts).
+    bytes_per_worker, bytes_total, checkpoint_bytes : int
+    seconds : float
+    """
+
+    chunks: tuple[int, ...]
+    blocks: int
+    workers: int
+    threads: int
+    tasks: int
+    epoch: int
+    bytes_per_worker: int
+    bytes_total: int
+    checkpoint_bytes: int
+    books_bytes: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _steps(grid: BlockGrid, layers: int) -> float:
+    """Segments a cycle, on average over one turn of axes and parities."""
+    turn = 2 * grid.lattice.axes
+    cycles = turn if layers else 1
+    crossing = sum(step.axis is not None for step in segments(grid, 1, cycles, layers))
+    return crossing / cycles
+
+
+def _seconds(grid: BlockGrid, config: Config, slots: int) -> tuple[float, float]:
+    """Forecast seconds, and tasks a cycle."""
+    layers, cycles = config.relax.layers, config.run.cycles
+    steps = _steps(grid, layers)
+    blocks = len(grid.blocks)
+    largest = max(block.sites.size for block in grid.blocks)
+    rounds = ceil(blocks / slots)
+    site = layers * LAYER_SECONDS + REDUCE_SECONDS
+    tasks = steps * blocks * 3
+    return cycles * (rounds * largest * site + tasks * TASK_SECONDS), tasks
+
+
+def _candidates(lattice: Lattice) -> list[tuple[int, ...]]:
+    """Block shapes: along each axis the sizes that give distinct numbers of blocks, few axes cut first."""
+    sizes = []
+    for regions in lattice.boxes:
+        numbers = [n for n in range(1, regions + 1) if n <= 16 or regions % n == 0]
+        sizes.append(sorted({ceil(regions / n) for n in numbers if n <= 256}, reverse=True))
+    made = [c for c in product(*sizes) if sum(s < r for s, r in zip(c, lattice.boxes, strict=True)) <= 2]
+    return made[:20000]
+
+
+def make_plan(
+    config: Config,
+    workers: int,
+    threads: int,
+    memory: int,
+    chunks: tuple[int, ...] | None = None,
+    in_process: bool = False,
+) -> Plan:
+    """Choose blocks (unless given) and forecast.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that all processes together may use.
+
+    Raises
+    ------
+    TooLargeError
+        The run cannot fit in ``memory``.
+    LayoutError
+        ``chunks`` do not fit the regions.
+    """
+    lattice = lattice_of(config.field)
+    slots = workers * threads
+    site_bytes = lattice.dtype.itemsize
+    base = DRIVER_BYTES + (0 if in_process else workers * WORKER_BYTES)
+
+    def total_bytes(grid: BlockGrid) -> int:
+        largest = max(block.sites.size for block in grid.blocks)
+        running = min(slots, len(grid.blocks))
+        return base + site_bytes * (lattice.sites + 3 * running * largest)
+
+    best: tuple[float, int, tuple[int, ...]] | None = None
+    least = None
+    for candidate in [chunks] if chunks is not None else _candidates(lattice):
+        grid = BlockGrid(lattice, regular_cuts(lattice, candidate))
+        if prod(grid.shape) > 4096 and chunks is None:
+            continue
+        need = total_bytes(grid)
+        least = need if least is None else min(least, need)
+        if need > memory:
+            continue
+        seconds, _ = _seconds(grid, config, slots)
+        largest = max(block.sites.size for block in grid.blocks) * site_bytes
+        seconds *= 1 + 0.02 * max(0.0, largest / BLOCK_BYTES - 1)
+        key = (seconds, prod(grid.shape), candidate)
+        if best is None or key < best:
+            best = key
+    if best is None:
+        raise TooLargeError(
+            f"the field of {lattice.sites:,} sites needs {(least or 0) / 2**30:.1f} GiB in all, of which "
+            f"{memory / 2**30:.1f} GiB are there.",
+            "use more machines, a smaller field.shape, dtype 'uint8', or smaller regions so that blocks can be smaller",
+        )
+    grid = BlockGrid(lattice, regular_cuts(lattice, best[2]))
+    seconds, tasks = _seconds(grid, config, slots)
+    blocks = len(grid.blocks)
+    cycles = config.run.cycles
+    limit = max(1, int(EPOCH_TASKS / tasks)) if tasks else 1000
+    epoch = max(1, min(config.run.checkpoint_every or limit, limit, max(cycles, 1)))
+    levels = min(lattice.q_max + 1, int(30 * (config.field.mean + 1)))
+    total = total_bytes(grid)
+    return Plan(
+        chunks=best[2],
+        blocks=blocks,
+        workers=workers,
+        threads=threads,
+        tasks=int(tasks * cycles) + ceil(cycles / epoch) * blocks * 3 + blocks,
+        epoch=epoch,
+        bytes_per_worker=total if in_process else (total - DRIVER_BYTES) // workers,
+        bytes_total=total,
+        checkpoint_bytes=int(lattice.sites * site_bytes * COMPRESSED),
+        books_bytes=cycles * lattice.region_count * (2 * levels // 3 + 60),
+        seconds=seconds,
+    )

@@ -1,0 +1,1 @@
+"""The machines: frozen parameters with pure functions on a region; they know no cluster and no store."""

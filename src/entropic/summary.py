@@ -1,0 +1,77 @@
+"""The JSON object of a finished run: totals, entropies, laws."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from entropic import special
+from entropic.audit import audit
+from entropic.engine.checkpoint import newest_sound
+from entropic.initial import lattice_of
+from entropic.store import RunStore
+
+__all__ = ["entropies", "summarise"]
+
+
+def entropies(sites: int, quanta: np.ndarray[Any, Any], hist: np.ndarray[Any, Any], tape: float) -> dict[str, float]:
+    """The ladder's ends, nats: histogram, regions, equilibrium; and the tape."""
+    regions = math.fsum(special.ln_multiplicity(sites, int(q)) for q in quanta)
+    return {
+        "hist": math.fsum(hist),
+        "region": regions,
+        "equilibrium": float(special.ln_multiplicity(sites * quanta.size, int(quanta.sum()))),
+        "tape": tape,
+    }
+
+
+def summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
+    """Summary of a run from its store; ``performance`` is added as given."""
+    config = store.config()
+    lattice = lattice_of(config.field)
+    opening = store.opening()
+    books = store.books() if (store.path / "books.zarr").exists() else {}
+    generation = newest_sound(store.checkpoints)
+    laws = audit(store.path, initial=False, files=False)
+    gross = int(books["lift"].sum()) if books else 0
+    erasure = int(books["erasure"].sum()) if books else 0
+    last = {n: v[-1] for n, v in books.items()} if books else {**opening, "tape": np.zeros(lattice.region_count)}
+    begun = int(opening["quanta"].sum() + opening["battery"].sum())
+    stopped = np.asarray(last.get("stopped", np.zeros(1, np.int64)))
+    return {
+        "digest": {
+            "field": generation.digest,
+            "series": store.series_digest() if (store.path / "series.zarr").exists() else "",
+        },
+        "totals": {
+            "cycles": generation.cycle,
+            "sites": lattice.sites,
+            "regions": lattice.region_count,
+            "gross": gross,
+            "erasure": erasure,
+            "net": gross - erasure,
+            "losses": 0,
+            "delivered": 0,
+            "imported": 0,
+            "exported": 0,
+            "battery": int(last["battery"].sum()),
+            "record_nats": float(math.fsum(books["record_nats"].ravel())) if books else 0.0,
+            "first_law_residual": int(last["quanta"].sum() + last["battery"].sum()) - begun,
+        },
+        "demon": {
+            "regions_stopped": int((stopped > 0).sum()),
+            "first_stop_cycle": int(stopped[stopped > 0].min()) if (stopped > 0).any() else None,
+            "last_stop_cycle": int(stopped.max()) if (stopped > 0).all() else None,
+        },
+        "entropy": {
+            "initial": entropies(lattice.region_sites, opening["quanta"], opening["entropy_hist"], 0.0),
+            "final": entropies(
+                lattice.region_sites, last["quanta"], last["entropy_hist"], math.fsum(np.asarray(last["tape"]))
+            ),
+        },
+        "laws": [law.to_dict() for law in laws],
+        "performance": performance,
+        "store": str(store.path),
+    }
