@@ -15,7 +15,8 @@ from scipy import stats
 
 import reference
 from entropic import kernels
-from entropic.kernels import CHUNK
+from entropic.kernels import exchange
+from entropic.kernels.exchange import CHUNK
 
 Array = NDArray[Any]
 Quad = tuple[int, int, int, int]
@@ -96,7 +97,7 @@ def test_purpose_is_the_twin_s() -> None:
     from entropic import randomness
 
     assert reference.PURPOSE_EXCHANGE == randomness.PURPOSE_EXCHANGE
-    assert tuple(int(s) for s in kernels.DIGEST_SALT) == reference.DIGEST_SALT
+    assert tuple(int(s) for s in kernels.reduce.DIGEST_SALT) == reference.DIGEST_SALT
 
 
 # --- exchange: kernels against twins ------------------------------------------------------------------------------
@@ -451,10 +452,10 @@ def test_both_routes_at_every_edge_of_the_words(inverse: bool) -> None:
     table, n = np.array(cases, np.int64), len(cases)
     high, low = (table[:, 2] >> 16).astype(np.uint16), (table[:, 2] & 0xFFFF).astype(np.uint16)
     lower, upper = table[:, 0].astype(np.uint8), table[:, 1].astype(np.uint8)
-    (kernels._rows_bytes_inverse if inverse else kernels._rows_bytes)(lower, upper, high, low, n)
+    (exchange._rows_bytes_inverse if inverse else exchange._rows_bytes)(lower, upper, high, low, n)
     assert np.array_equal(np.stack([lower, upper]), table[:, 3:].T)
     lower, upper = table[:, 0].astype(np.uint8), table[:, 1].astype(np.uint8)
-    kernels._rows_general(lower, upper, high, low, n, 255, inverse)
+    exchange._rows_general(lower, upper, high, low, n, 255, inverse)
     assert np.array_equal(np.stack([lower, upper]), table[:, 3:].T)
 
 
@@ -472,7 +473,7 @@ def test_general_route_at_the_edges_of_the_words(dtype: Any, q_max: int, inverse
     table = np.array(cases, np.int64)
     high, low = (table[:, 2] >> 16).astype(np.uint16), (table[:, 2] & 0xFFFF).astype(np.uint16)
     lower, upper = table[:, 0].astype(dtype), table[:, 1].astype(dtype)
-    kernels._rows_general(lower, upper, high, low, len(cases), q_max, inverse)
+    exchange._rows_general(lower, upper, high, low, len(cases), q_max, inverse)
     assert np.array_equal(np.stack([lower, upper]), table[:, 3:].T)
 
 

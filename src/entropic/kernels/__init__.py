@@ -1,0 +1,36 @@
+"""Numba kernels: arrays in, arrays changed in place or filled; no dask, no files, no randomness of their own.
+
+Every array that holds quanta is four-dimensional and C-contiguous (a field of fewer axes has leading axes of
+extent 1).  Each kernel has a slow, readable twin in ``tests/reference.py`` that agrees with it bit for bit.
+"""
+
+from entropic.kernels.deposit import add_heat, remove_heat
+from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_touching, scratch
+from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
+from entropic.kernels.reduce import (
+    block_histograms,
+    face_totals,
+    field_digest,
+    region_histogram,
+    region_total,
+    region_view,
+)
+
+__all__ = [
+    "add_heat",
+    "block_histograms",
+    "drop_ones",
+    "drop_ones_where",
+    "exchange_runs",
+    "exchange_seam",
+    "exchange_touching",
+    "face_totals",
+    "field_digest",
+    "lift",
+    "measure",
+    "region_histogram",
+    "region_total",
+    "region_view",
+    "remove_heat",
+    "scratch",
+]

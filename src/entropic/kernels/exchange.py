@@ -1,0 +1,231 @@
+"""The exchange layer: pairs of sites share their quanta anew, and the inverse."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from entropic.randomness import GROUP_WORDS, PURPOSE_EXCHANGE, fill_words
+
+__all__ = ["exchange_runs", "exchange_seam", "exchange_touching", "scratch"]
+
+_CHUNK_GROUPS = 32
+CHUNK = _CHUNK_GROUPS * GROUP_WORDS  # pairs handled at a time: their words stay in the first-level cache
+
+
+def scratch() -> tuple[np.ndarray, np.ndarray]:
+    """Buffers for the halves of the words of one chunk of pairs (and one group of misalignment)."""
+    size = (_CHUNK_GROUPS + 1) * GROUP_WORDS // 2
+    return np.empty(size, np.uint32), np.empty(size, np.uint32)
+
+
+# --- one pair -----------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _mix(qi, qj, high, low, q_max, inverse):  # type: ignore[no-untyped-def]
+    """New lower value of a pair: the KMP shift on its shell, all cases, 64-bit arithmetic."""
+    t = np.int64(qi) + np.int64(qj)
+    bottom = max(t - q_max, 0)
+    size = min(t, q_max) - bottom + 1
+    word = (np.int64(high) << 16) | np.int64(low)
+    shift = (word * size) >> 32
+    place = np.int64(qi) - bottom
+    place = place - shift if inverse else place + shift
+    if place >= size:
+        place -= size
+    elif place < 0:
+        place += size
+    return place + bottom
+
+
+# --- runs of pairs ------------------------------------------------------------------------------------------
+# A "row" pair is two runs of sites, lower[i] with upper[i]; a "touching" run is (a[2i], a[2i+1]).
+# The byte versions are written for the vectoriser: sixteen-bit lanes, the product word * size in two halves,
+# its carry by logic.  They serve chunks whose pair totals cannot exceed 255; others take the general route.
+
+
+@njit(nogil=True, cache=True)
+def _rows_bytes(lower, upper, high, low, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        t = np.uint16(np.uint8(lower[i] + upper[i]))
+        size = np.uint16(t + np.uint16(1))
+        carry_in = np.uint16((np.uint32(low[i]) * np.uint32(size)) >> np.uint32(16))
+        bottom = np.uint16(high[i] * size)
+        total = np.uint16(bottom + carry_in)
+        carry = np.uint16(np.uint16((bottom & carry_in) | ((bottom | carry_in) & (~total))) >> np.uint16(15))
+        shift = np.uint16((np.uint32(high[i]) * np.uint32(size)) >> np.uint32(16))
+        place = np.uint16(np.uint16(lower[i]) + shift + carry)
+        place = min(place, np.uint16(place - size))
+        lower[i] = np.uint8(place)
+        upper[i] = np.uint8(t - place)
+
+
+@njit(nogil=True, cache=True)
+def _rows_bytes_inverse(lower, upper, high, low, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        t = np.uint16(np.uint8(lower[i] + upper[i]))
+        size = np.uint16(t + np.uint16(1))
+        carry_in = np.uint16((np.uint32(low[i]) * np.uint32(size)) >> np.uint32(16))
+        bottom = np.uint16(high[i] * size)
+        total = np.uint16(bottom + carry_in)
+        carry = np.uint16(np.uint16((bottom & carry_in) | ((bottom | carry_in) & (~total))) >> np.uint16(15))
+        shift = np.uint16((np.uint32(high[i]) * np.uint32(size)) >> np.uint32(16))
+        place = np.uint16(np.uint16(lower[i]) - shift - carry)
+        place = min(place, np.uint16(place + size))
+        lower[i] = np.uint8(place)
+        upper[i] = np.uint8(t - place)
+
+
+@njit(nogil=True, cache=True)
+def _small(values, n):  # type: ignore[no-untyped-def]
+    """True if all values are below 128, so that no pair of them exceeds 255."""
+    bits = np.uint8(0)
+    for i in range(n):
+        bits |= np.uint8(values[i])
+    return bits < 128
+
+
+@njit(nogil=True, cache=True)
+def _rows_general(lower, upper, high, low, n, q_max, inverse):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        t = np.int64(lower[i]) + np.int64(upper[i])
+        new = _mix(lower[i], upper[i], high[i], low[i], q_max, inverse)
+        lower[i] = new
+        upper[i] = t - new
+
+
+@njit(nogil=True, cache=True)
+def _rows(lower, upper, first, n, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
+    """Mix lower[i] with upper[i], i < n; pair i has word ``first + i``."""
+    high = high32.view(np.uint16)
+    low = low32.view(np.uint16)
+    done = 0
+    while done < n:
+        index = first + done
+        group = index // GROUP_WORDS
+        skip = index - group * GROUP_WORDS
+        count = min(n - done, CHUNK)
+        groups = (skip + count + GROUP_WORDS - 1) // GROUP_WORDS
+        fill_words(high32, low32, group, groups, layer, PURPOSE_EXCHANGE, seed)
+        a = lower[done : done + count]
+        b = upper[done : done + count]
+        h = high[skip : skip + count]
+        w = low[skip : skip + count]
+        if q_max == 255 and _small(a, count) and _small(b, count):
+            if inverse:
+                _rows_bytes_inverse(a, b, h, w, count)
+            else:
+                _rows_bytes(a, b, h, w, count)
+        else:
+            _rows_general(a, b, h, w, count, q_max, inverse)
+        done += count
+
+
+@njit(nogil=True, cache=True)
+def _split(run, even, odd, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        even[i] = run[2 * i]
+        odd[i] = run[2 * i + 1]
+
+
+@njit(nogil=True, cache=True)
+def _join(run, even, odd, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        run[2 * i] = even[i]
+        run[2 * i + 1] = odd[i]
+
+
+# --- a layer inside a block -----------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+    """Exchange planes ``x`` and ``x + 1`` for every x in ``lower`` (an axis that is not the fastest).
+
+    Parameters
+    ----------
+    array : uint8 or uint16 [outer, extent, middle, run]
+        The block seen so that ``run`` sites follow each other in the lattice too.
+    outer_base, middle_base : int64
+        Global index of the site (outer, 0, 0, 0) and what the middle index adds to it.
+    stride : int
+        What one step along the axis adds to the global index.
+    lower : int64
+        Lower planes, counted in the block.
+    seed, layer, q_max, inverse
+        The random key, the layer's number, the cap, and whether the layer is to be undone.
+    high, low : uint32
+        Buffers from `scratch`.
+    """
+    run = array.shape[3]
+    for o in range(array.shape[0]):
+        for x in lower:
+            for m in range(array.shape[2]):
+                first = outer_base[o] + x * stride + middle_base[m]
+                _rows(array[o, x, m], array[o, x + 1, m], first, run, layer, seed, q_max, inverse, high, low)
+
+
+@njit(nogil=True, cache=True)
+def exchange_touching(array, base, lower, full, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+    """Exchange along the fastest axis; pair (x, x+1) has word ⌊global index of x / 2⌋.
+
+    Parameters
+    ----------
+    array : uint8 or uint16 [rows, extent]
+    base : int64[rows]
+        Global index of each row's first site.
+    lower : int64
+        Lower sites, counted in the block, ascending.
+    full : bool
+        Whether ``lower`` is an arithmetic run of step 2 (no wall cuts it), which is the fast route.
+    """
+    even = np.empty(CHUNK, array.dtype)
+    odd = np.empty(CHUNK, array.dtype)
+    n = lower.size
+    if n == 0:
+        return
+    for r in range(array.shape[0]):
+        row = array[r]
+        if full:
+            done = 0
+            while done < n:
+                count = min(n - done, CHUNK)
+                start = lower[0] + 2 * done
+                piece = row[start : start + 2 * count]
+                _split(piece, even, odd, count)
+                _rows(even, odd, (base[r] + start) >> 1, count, layer, seed, q_max, inverse, high, low)
+                _join(piece, even, odd, count)
+                done += count
+        else:
+            for x in lower:
+                first = (base[r] + x) >> 1
+                _rows(row[x : x + 1], row[x + 1 : x + 2], first, 1, layer, seed, q_max, inverse, high, low)
+
+
+@njit(nogil=True, cache=True)
+def exchange_seam(lower, upper, base, step, halve, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+    """Exchange two planes of sites across a seam; both sides of it call this and keep their own plane.
+
+    Parameters
+    ----------
+    lower, upper : uint8 or uint16 [rows, run]
+        Contiguous copies of the two planes.
+    base : int64[rows]
+        Global index of the first *lower* site of each row.
+    step : int
+        Global distance between neighbours of a row (1 if the row is contiguous in the lattice).
+    halve : bool
+        Whether words go by half the index (the fastest axis).
+    """
+    for r in range(lower.shape[0]):
+        if step == 1 and not halve:
+            _rows(lower[r], upper[r], base[r], lower.shape[1], layer, seed, q_max, inverse, high, low)
+        else:
+            for i in range(lower.shape[1]):
+                index = base[r] + i * step
+                if halve:
+                    index >>= 1
+                a = lower[r, i : i + 1]
+                b = upper[r, i : i + 1]
+                _rows(a, b, index, 1, layer, seed, q_max, inverse, high, low)
