@@ -178,7 +178,10 @@ class _Drive:
         """Submit ``function(state, block, *more)`` for every block."""
         return [self.submit(name, b.number, function, self.states[b.number], b, *more) for b in self.grid.blocks]
 
-    def _step(self, segment: Segment, function: Callable[..., Any], extra: Callable[[Block], tuple[Any, ...]]) -> None:
+    def _step(
+        self, segment: Segment, function: Callable[..., Any], extra: Callable[[Block], tuple[Any, ...]]
+    ) -> list[Any]:
+        """Submit a segment; returns small results that are there once the segment before is done."""
         grid, axis = self.grid, segment.axis
         faces: dict[tuple[int, bool], Any] = {}
         if axis is not None:
@@ -199,6 +202,7 @@ class _Drive:
                 )
             )
         self.states = new
+        return list(faces.values())
 
     def go(
         self,
@@ -208,7 +212,10 @@ class _Drive:
         function: Callable[..., Any] = advance,
         extra: Callable[[Block], tuple[Any, ...]] = lambda block: (),
     ) -> int:
-        """Run (or undo) the cycles first … last; returns the last cycle done, earlier if told to stop."""
+        """Run (or undo) the cycles first … last; returns the last cycle done, earlier if told to stop.
+
+        What is waited for are faces, which are small: whoever waits for a state keeps it in a worker's memory.
+        """
         flight: deque[tuple[list[Any], int]] = deque()
         done = first - 1
 
@@ -224,14 +231,14 @@ class _Drive:
                 ends = [i for i, step in enumerate(segment.operations) if isinstance(step, CycleEnd)]
                 if ends:
                     segment = Segment(segment.operations[: ends[0] + 1], segment.axis)
-            self._step(segment, function, extra)
+            flight.append((self._step(segment, function, extra), done))
             cycles = [step.cycle for step in segment.operations if isinstance(step, CycleEnd)]
             if cycles:
                 done = cycles[-1]
-            flight.append((list(self.states), done))
             land(_WINDOW)
             if stopping and cycles:
                 break
+        flight.append((list(self.states), done))
         land(0)
         return done
 
