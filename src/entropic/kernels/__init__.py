@@ -1,11 +1,14 @@
 """Numba kernels: arrays in, arrays changed in place or filled; no dask, no files, no randomness of their own.
 
 Every array that holds quanta is four-dimensional and C-contiguous (a field of fewer axes has leading axes of
-extent 1).  Each kernel has a slow, readable twin in ``tests/reference.py`` that agrees with it bit for bit.
+extent 1).  Each kernel has a slow, readable twin in ``tests/reference.py`` (or ``reference_machines.py``) that
+agrees with it bit for bit.
 """
 
+from entropic.kernels.contact import put_run, take_run
 from entropic.kernels.deposit import add_heat, remove_heat
 from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_touching, scratch
+from entropic.kernels.gear import gear_swap, gear_unswap
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
 from entropic.kernels.reduce import (
     block_histograms,
@@ -15,6 +18,7 @@ from entropic.kernels.reduce import (
     region_total,
     region_view,
 )
+from entropic.kernels.sort import sort_pairs, sort_runs, unsort_pairs, unsort_runs
 
 __all__ = [
     "add_heat",
@@ -26,11 +30,19 @@ __all__ = [
     "exchange_touching",
     "face_totals",
     "field_digest",
+    "gear_swap",
+    "gear_unswap",
     "lift",
     "measure",
+    "put_run",
     "region_histogram",
     "region_total",
     "region_view",
     "remove_heat",
     "scratch",
+    "sort_pairs",
+    "sort_runs",
+    "take_run",
+    "unsort_pairs",
+    "unsort_runs",
 ]
