@@ -7,6 +7,7 @@ extent 1).  Each kernel has a slow, readable twin in ``tests/reference.py`` that
 from entropic.kernels.deposit import add_heat, remove_heat
 from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_touching, scratch
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
+from entropic.kernels.network import NOT_UNIQUE, UNIQUE, nearest_supplier, prove_flow
 from entropic.kernels.reduce import (
     block_histograms,
     face_totals,
@@ -17,6 +18,8 @@ from entropic.kernels.reduce import (
 )
 
 __all__ = [
+    "NOT_UNIQUE",
+    "UNIQUE",
     "add_heat",
     "block_histograms",
     "drop_ones",
@@ -28,6 +31,8 @@ __all__ = [
     "field_digest",
     "lift",
     "measure",
+    "nearest_supplier",
+    "prove_flow",
     "region_histogram",
     "region_total",
     "region_view",
