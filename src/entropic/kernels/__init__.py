@@ -10,6 +10,7 @@ from entropic.kernels.deposit import add_heat, remove_heat
 from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_touching, scratch
 from entropic.kernels.gear import gear_swap, gear_unswap
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
+from entropic.kernels.network import NOT_UNIQUE, UNIQUE, nearest_supplier, prove_flow
 from entropic.kernels.reduce import (
     block_histograms,
     face_totals,
@@ -21,6 +22,8 @@ from entropic.kernels.reduce import (
 from entropic.kernels.sort import sort_pairs, sort_runs, unsort_pairs, unsort_runs
 
 __all__ = [
+    "NOT_UNIQUE",
+    "UNIQUE",
     "add_heat",
     "block_histograms",
     "drop_ones",
@@ -34,6 +37,8 @@ __all__ = [
     "gear_unswap",
     "lift",
     "measure",
+    "nearest_supplier",
+    "prove_flow",
     "put_run",
     "region_histogram",
     "region_total",
