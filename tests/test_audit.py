@@ -113,7 +113,7 @@ def reseal(run: Path, digest: bool = False) -> None:
 
 
 def whole_digest(run: Path) -> str:
-    from entropic.engine.block import block_digest
+    from entropic.engine.state import block_digest
     from entropic.initial import lattice_of
     from entropic.lattice import BlockGrid, regular_cuts
 

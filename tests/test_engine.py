@@ -16,10 +16,10 @@ from entropic import entropy
 from entropic.audit import audit
 from entropic.computer import EntropicComputer, Interrupted, Observer, _books
 from entropic.config import Config
-from entropic.engine.block import first_state
 from entropic.engine.checkpoint import digest_text, generations
 from entropic.engine.cluster import SerialExecutor
 from entropic.engine.drive import Drive
+from entropic.engine.state import first_state
 from entropic.errors import StoreError, UsageError
 from entropic.initial import draw_block, lattice_of
 from entropic.lattice import BlockGrid, Lattice, LayoutError, regular_cuts

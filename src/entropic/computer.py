@@ -1,4 +1,4 @@
-"""EntropicComputer: the cycle relax → lift → erase → books, over all blocks, from start to end."""
+"""EntropicComputer: the cycle relax → sort → exchange → lift → grid → erase → books, over all blocks."""
 
 from __future__ import annotations
 
@@ -14,24 +14,28 @@ from numpy.typing import NDArray
 
 from entropic import special
 from entropic.config import Config
-from entropic.engine.block import BlockState, block_digest, first_state
 from entropic.engine.checkpoint import (
     Generation,
     begin,
     commit,
     load_block,
+    load_carried,
     newest_sound,
     prune,
     write_block,
 )
 from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
+from entropic.engine.rules import energy_grid_of
+from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError
 from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
-from entropic.store import RunStore, write_tape
+from entropic.records import append_flows, append_trades
+from entropic.store import RunStore
+from entropic.tape import write_tape, writes_tape
 
 __all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer"]
 
@@ -73,8 +77,9 @@ class Cycle:
 
     @property
     def gross(self) -> int:
-        """Quanta delivered by the lift."""
-        return int(self.entries["lift"].sum())
+        """Quanta delivered by lifts and gear swaps."""
+        gears = int(self.entries["gear"].sum()) if "gear" in self.entries else 0
+        return int(self.entries["lift"].sum()) + gears
 
     @property
     def net(self) -> int:
@@ -155,7 +160,8 @@ class EntropicComputer:
         self.store = store or RunStore.create(Path(str(out)), config)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
-        self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop)
+        energy_grid = energy_grid_of(config, self.store.network_file)
+        self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop, energy_grid)
         self.seconds = 0.0
 
     @classmethod
@@ -190,6 +196,7 @@ class EntropicComputer:
         drive = self._drive
         path = str(generation.path.resolve())
         drive.states = [drive.submit("load", b.number, load_block, b, path) for b in self.grid.blocks]
+        drive.decisions.carried = load_carried(generation.path)
 
     def _start(self) -> None:
         drive = self._drive
@@ -206,7 +213,7 @@ class EntropicComputer:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
         temporary = begin(directory.resolve(), cycle, self.grid)
         parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
-        generation = commit(temporary, cycle, self.grid, parts)
+        generation = commit(temporary, cycle, self.grid, parts, drive.decisions.carried)
         self.store.link_field(generation.path)
         prune(directory)
         if isinstance(executor, SerialExecutor):
@@ -218,14 +225,18 @@ class EntropicComputer:
         """Cycles up to ``last`` (or until told to stop), books and a checkpoint."""
         first, drive = self._cycle + 1, self._drive
         done = drive.go(first, last)
-        ledger = Ledger(first, done - first + 1, self.lattice.region_count)
+        ledger = Ledger(first, done - first + 1, self.lattice.region_count, drive.rules.accounts)
         for block, rows in zip(self.grid.blocks, self.executor.gather(drive.each("books", _books)), strict=True):
             for row in rows:
                 ledger.enter(row, block.region_ids)
         assert ledger.complete
-        if drive.rules.lift and not drive.rules.erase:
+        if writes_tape(self.config) and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)
+        append_trades(self.store.path, ledger, drive.decisions.trades)
+        append_flows(self.store.path, drive.decisions.outcomes)
+        drive.decisions.trades.clear()
+        drive.decisions.outcomes.clear()
         self.store.append_series(self.lattice.region_sites, self.config.run.record_every, self.config.run.cycles)
         self._checkpoint(done)
         self._cycle = done

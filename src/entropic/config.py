@@ -11,7 +11,7 @@ from typing import Self, final
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
-from entropic.config_checks import CHECKS, not_built
+from entropic.config_checks import CHECKS
 from entropic.config_errors import (
     ConfigError,
     Finding,
@@ -183,7 +183,6 @@ def _inspect(data: object, origin: Origin) -> dict[str, Section]:
     for check, needs in CHECKS.items():
         if doubtful.isdisjoint(tuple(need.split(".")) for need in needs.split()):
             findings += check(config)
-    findings += (finding for finding in not_built(config) if finding.path not in doubtful)
     if findings:
         problems = (origin.problem(finding) for finding in findings)
         raise ConfigError(sorted(problems, key=lambda p: (p.file == "--set", p.line is None, p.line or 0, p.key)))

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from entropic.config_errors import Finding, show, toml_value
+from entropic.config_errors import Finding, show
 from entropic.config_sections import MAX_SITES, Q_MAX
 
 if TYPE_CHECKING:
     from entropic.config import Config
 
-__all__ = ["CHECKS", "not_built"]
+__all__ = ["CHECKS"]
 
 MAX_TAIL = 1e-12  # largest share x^q_max of a thermal site's states that may lie beyond the dtype
 _TRIALS = 2**20  # divisors are looked for up to here, so that a check never takes long
@@ -118,24 +118,3 @@ CHECKS: dict[Callable[[Config], Iterator[Finding]], str] = {  # with the keys th
     _check_gears: "exchange.gears",
     _check_demands: "grid.demands field.regions",
 }
-
-# Keys of the contract that this version refuses when switched on: section, key, the value that switches it off, and
-# what is missing. A version that builds one removes its row.
-_NOT_BUILT: tuple[tuple[str, str, object, str], ...] = (
-    ("demon", "sort", False, "sorting"),
-    ("exchange", "enabled", False, "trade between regions"),
-    ("grid", "enabled", False, "the grid"),
-    ("field", "edges", "closed", "baths"),
-    ("battery", "capacity", math.inf, "batteries that fill up"),
-    ("battery", "charge_loss", 0.0, "charge losses"),
-    ("battery", "self_discharge", 0.0, "self-discharge"),
-)
-_BUILT = {("field", "edges"): ("periodic",)}  # values beside the one above that work
-
-
-def not_built(config: Config) -> Iterator[Finding]:
-    for section, key, off, missing in _NOT_BUILT:
-        value: object = getattr(getattr(config, section), key)
-        if value != off and value not in _BUILT.get((section, key), ()):
-            expected = f"{toml_value(off)}, for this version does not have {missing} yet"
-            yield Finding((section, key), show(value), expected, f"set {key} = {toml_value(off)}")

@@ -146,6 +146,9 @@ class ExchangeSection(Section):
     enabled: bool = Field(default=False, description="trade at all")
     contact: _Share = Field(default=0.1, description="extraction rate: share of a region's sites that a trade touches")
     gears: _Gears = Field(default=((2, 1), (3, 1), (3, 2)), description="the m:n on offer")
+    carnot_share: Annotated[float | None, Field(gt=0, le=1), Expected("a number above 0, at most 1")] = Field(
+        default=None, description="take the gear nearest to this share of Carnot's efficiency, not that of most work"
+    )
 
 
 @final
@@ -163,6 +166,7 @@ class GridSection(Section):
     """Lines between the regions' batteries."""
 
     enabled: bool = Field(default=False, description="route energy at all")
+    network: str | None = Field(default=None, description="file with the lines (default: nearest neighbours)")
     capacity: _Integer64 = Field(default=1_000_000, description="quanta a line a cycle")
     loss: _Loss = Field(default=0.001, description="share lost a line")
     demands: Annotated[tuple[Demand, ...], _Tuple, Expected("a list of tables")] = Field(
@@ -178,4 +182,10 @@ class BatterySection(Section):
     initial: _Quanta = Field(default=3.0, description="quanta a site of the region that it serves")
     capacity: _Limit = Field(default=math.inf, description="likewise")
     charge_loss: _Loss = Field(default=0.0, description="share of every charge that is lost")
+    discharge_loss: _Loss = Field(default=0.0, description="share of what is drawn that does not arrive")
     self_discharge: _Loss = Field(default=0.0, description="share of the content lost a cycle")
+
+    @property
+    def loses(self) -> bool:
+        """Whether a battery can lose or refuse energy."""
+        return self.capacity != math.inf or any((self.charge_loss, self.discharge_loss, self.self_discharge))

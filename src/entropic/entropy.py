@@ -232,7 +232,9 @@ def landauer_joules(temperature_kelvin: float, nats: float) -> float:
     return BOLTZMANN * temperature_kelvin * nats
 
 
-def erasure_quanta(sites: int, quanta: int, ones: int, kind: RecordKind = "compressed") -> int | None:
+def erasure_quanta(
+    sites: int, quanta: int, ones: int, kind: RecordKind = "compressed", bits: int | None = None
+) -> int | None:
     """Exact price of erasing a region's record into that region, a finite bath (Reeb & Wolf 2014, arXiv:1306.4352).
 
     Parameters
@@ -243,6 +245,8 @@ def erasure_quanta(sites: int, quanta: int, ones: int, kind: RecordKind = "compr
         Bits set in the record of N bits.
     kind : {'compressed', 'raw'}
         How the record is kept, see `record_nats`.
+    bits : int or None
+        Bits of the record; None: as many as sites.
 
     Returns
     -------
@@ -250,14 +254,14 @@ def erasure_quanta(sites: int, quanta: int, ones: int, kind: RecordKind = "compr
         Least E with ``C(Q+E+N-1, Q+E) >= R C(Q+N-1, Q)``, R = C(N, n1) (N + 1) or 2^N. None if N = 1, whose entropy no heat
         raises. A tie that 200 digits leave open, beyond the reach of exact integers, counts as equal.
     """
-    sites, ones = _record(sites, ones, kind)
-    quanta = _integer("quanta", quanta)
-    energy, certain = special.erasure_quanta_fast(sites, quanta, special.record_nats(sites, ones, kind == "raw"))
+    bits, ones = _record(sites if bits is None else bits, ones, kind)
+    sites, quanta = _integer("sites", sites, 1), _integer("quanta", quanta)
+    energy, certain = special.erasure_quanta_fast(sites, quanta, special.record_nats(bits, ones, kind == "raw"))
     if energy == special.UNREACHABLE:
         return None
     if certain:
         return energy
-    record = [(-sites, 2, 1)] if kind == "raw" else [(-1, sites, ones), (-1, sites + 1, 1)]
+    record = [(-bits, 2, 1)] if kind == "raw" else [(-1, bits, ones), (-1, bits + 1, 1)]
     return _settle_erasure(sites, quanta, energy, record, 0.0)
 
 

@@ -12,8 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from entropic.config import FieldSection
-from entropic.engine.block import block_digest
 from entropic.engine.checkpoint import digest_text
+from entropic.engine.state import block_digest
 from entropic.initial import draw_block, lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import BlockGrid, Lattice, regular_cuts

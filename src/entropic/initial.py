@@ -7,6 +7,7 @@ microcanonical region draws exact integers below exact bounds.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -17,6 +18,7 @@ from entropic.kernels import add_heat
 from entropic.lattice import Block, Lattice
 from entropic.randomness import (
     GROUP_WORDS,
+    PURPOSE_BATH,
     PURPOSE_DEPOSIT,
     PURPOSE_INITIAL,
     PURPOSE_MICROCANONICAL,
@@ -24,7 +26,7 @@ from entropic.randomness import (
     random_u64,
 )
 
-__all__ = ["draw_block", "lattice_of", "region_quanta", "thermal_table"]
+__all__ = ["draw_bath", "draw_block", "lattice_of", "region_quanta", "thermal_table"]
 
 _BITS = 256
 _GUIDE_BITS = 12
@@ -83,8 +85,8 @@ def _thermal_run(row, high, low, table, guide):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _thermal_rows(array, base, table, guide, seed):  # type: ignore[no-untyped-def]
-    """Site of index g takes the 64 bits ``random_u64(g, 0, PURPOSE_INITIAL, seed)``: words 2g and 2g + 1."""
+def _thermal_rows(array, base, table, guide, time, purpose, seed):  # type: ignore[no-untyped-def]
+    """Site of index g takes the 64 bits ``random_u64(g, time, purpose, seed)``: words 2g and 2g + 1."""
     sites = GROUP_WORDS // 2  # of one group
     high = np.empty(_GROUPS * sites, np.uint32)
     low = np.empty(_GROUPS * sites, np.uint32)
@@ -95,7 +97,7 @@ def _thermal_rows(array, base, table, guide, seed):  # type: ignore[no-untyped-d
             group = first // sites
             skip = first - group * sites
             count = min(array.shape[1] - done, _GROUPS * sites - skip)
-            fill_words(high, low, group, (skip + count + sites - 1) // sites, 0, PURPOSE_INITIAL, seed)
+            fill_words(high, low, group, (skip + count + sites - 1) // sites, time, purpose, seed)
             _thermal_run(array[r, done : done + count], high[skip:], low[skip:], table, guide)
             done += count
 
@@ -135,7 +137,28 @@ def _microcanonical(region, quanta, number, seed, q_max):  # type: ignore[no-unt
 
 def _thermal(rows: NDArray[np.generic], base: NDArray[np.int64], mean: float, q_max: int, seed: np.uint64) -> None:
     table = thermal_table(mean, q_max)
-    _thermal_rows(rows, base, table, _guide(table), seed)
+    _thermal_rows(rows, base, table, _guide(table), 0, PURPOSE_INITIAL, seed)
+
+
+@lru_cache(maxsize=8)
+def _tables(mean: float, q_max: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    table = thermal_table(mean, q_max)
+    return table, _guide(table)
+
+
+def draw_bath(plane: NDArray[np.generic], base: NDArray[np.int64], mean: float, layer: int, seed: int) -> None:
+    """Fill a plane with fresh thermal sites of a bath.
+
+    Parameters
+    ----------
+    plane : uint8 or uint16 [rows, run]
+    base : int64[rows]
+        Index of each row's first site.
+    mean : float
+        Quanta a bath site.
+    """
+    table, guide = _tables(mean, int(np.iinfo(np.dtype(plane.dtype.str)).max))
+    _thermal_rows(plane, base, table, guide, layer, PURPOSE_BATH, np.uint64(seed))
 
 
 def draw_block(section: FieldSection, block: Block) -> NDArray[np.generic]:

@@ -6,24 +6,44 @@ arrival of an entry is recognised: the same is ignored, a different one is an er
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import final
+from dataclasses import dataclass, field, replace
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from entropic.config import Config
 from entropic.errors import EntropicError
 
-__all__ = ["ACCOUNTS", "DoubleEntryError", "Ledger", "Row"]
+__all__ = ["ACCOUNTS", "DoubleEntryError", "Ledger", "Row", "accounts"]
 
-# name: (dtype, units, description)
+# name: (dtype, units, description).  Books hold those of the machines that are on (`accounts`).
 ACCOUNTS: dict[str, tuple[str, str, str]] = {
     "heat": ("int64", "quanta", "heat that came into the region through its walls"),
+    "left_in": ("int64", "quanta", "energy of fresh sites of the left bath that met the region"),
+    "left_out": ("int64", "quanta", "energy with which these sites went back to the left bath"),
+    "right_in": ("int64", "quanta", "energy of fresh sites of the right bath that met the region"),
+    "right_out": ("int64", "quanta", "energy with which these sites went back to the right bath"),
+    "sorted": ("bool", "1", "whether the demon sorted the region in this cycle"),
+    "sort_ones": ("int64", "1", "bits set in the record of the sort"),
+    "sort_nats": ("float64", "nat", "information of the sort, written to the tape"),
+    "gradient": ("int64", "quanta", "energy of the region's first half less that of the second, after the sort"),
+    "partner": ("int64", "1", "region that this one traded with; -1: none"),
+    "hot": ("bool", "1", "whether the region was the hotter side of its trade"),
+    "gear_m": ("int64", "1", "quanta a turn on the hot side of the trade"),
+    "gear_n": ("int64", "1", "quanta a turn on the cold side of the trade"),
+    "gear": ("int64", "quanta", "work of the trade that went to the region's battery (from it, if negative)"),
+    "gear_heat": ("int64", "quanta", "energy that came into the region's sites by the trade"),
     "lift": ("int64", "quanta", "work that the lift took from the region into its battery"),
     "erasure": ("int64", "quanta", "battery energy spent on erasure, deposited in the region as heat"),
     "ones": ("int64", "1", "bits set in the cycle's record"),
     "record_nats": ("float64", "nat", "information written to the tape"),
     "erased_nats": ("float64", "nat", "information erased from the tape"),
+    "stored_loss": ("int64", "quanta", "energy that the battery lost or could not hold, deposited in the region"),
+    "drawn": ("int64", "quanta", "energy that left the battery for erasure, for demands and for losses of lines"),
+    "compute": ("int64", "quanta", "energy delivered to computation in the region, deposited there as heat"),
+    "delivered_out": ("int64", "quanta", "energy delivered in the region to users outside"),
+    "line_loss": ("int64", "quanta", "losses of lines, deposited in the region as heat"),
     "quanta": ("int64", "quanta", "energy of the region at the cycle's end"),
     "battery": ("int64", "quanta", "energy of the battery at the cycle's end"),
     "tape": ("float64", "nat", "information on the tape at the cycle's end"),
@@ -32,6 +52,27 @@ ACCOUNTS: dict[str, tuple[str, str, str]] = {
     "entropy_lifted": ("float64", "nat", "histogram entropy of the region right after the lift"),
     "entropy_hist": ("float64", "nat", "histogram entropy of the region at the cycle's end"),
 }
+
+
+_BATHS = ("left_in", "left_out", "right_in", "right_out")
+_SORT = ("sorted", "sort_ones", "sort_nats", "gradient")
+_TRADE = ("partner", "hot", "gear_m", "gear_n", "gear", "gear_heat")
+_GRID = ("compute", "delivered_out", "line_loss")
+_BLANK = {"partner": -1}
+
+
+def accounts(config: Config) -> tuple[str, ...]:
+    """Accounts that a run of this configuration has: those of its machines."""
+    off: set[str] = set()
+    off.update(_BATHS if config.field.edges != "baths" else ())
+    off.update(_SORT if not config.demon.sort else ())
+    off.update(_TRADE if not config.exchange.enabled else ())
+    off.update(_GRID if not config.grid.enabled else ())
+    if not config.battery.loses:
+        off.add("stored_loss")
+    if not config.grid.enabled:
+        off.add("drawn")
+    return tuple(name for name in ACCOUNTS if name not in off)
 
 
 @final
@@ -44,29 +85,31 @@ class DoubleEntryError(EntropicError):
 @final
 @dataclass(frozen=True)
 class Row:
-    """All entries of one cycle for the regions of one block; arrays are [regions]."""
+    """All entries of one cycle for the regions of one block.
+
+    Attributes
+    ----------
+    entries : dict of arrays [regions]
+        By account.
+    counts : int [regions, q]
+        Sites that hold q quanta after relaxation and trade, before the lift.
+    """
 
     cycle: int
-    heat: NDArray[np.int64]
-    lift: NDArray[np.int64]
-    erasure: NDArray[np.int64]
-    ones: NDArray[np.int64]
-    record_nats: NDArray[np.float64]
-    erased_nats: NDArray[np.float64]
-    quanta: NDArray[np.int64]
-    battery: NDArray[np.int64]
-    tape: NDArray[np.float64]
-    stopped: NDArray[np.int64]
-    measured: NDArray[np.bool_]
-    entropy_lifted: NDArray[np.float64]
-    entropy_hist: NDArray[np.float64]
-    counts: NDArray[np.integer]  # [regions, q]: sites that hold q quanta after relaxation, before the lift
+    entries: dict[str, NDArray[Any]]
+    counts: NDArray[np.integer]
 
     @classmethod
-    def blank(cls, cycle: int, regions: int, levels: int) -> Row:
+    def blank(cls, cycle: int, regions: int, levels: int, names: tuple[str, ...]) -> Row:
         """A row of zeros."""
-        zeros = {name: np.zeros(regions, kind) for name, (kind, _, _) in ACCOUNTS.items()}
-        return cls(cycle=cycle, counts=np.zeros((regions, levels), np.int64), **zeros)
+        return cls(cycle, blank_entries(names, (regions,)), np.zeros((regions, levels), np.int64))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.entries[name]
+
+    def copy(self) -> Row:
+        """A row whose entries can be changed without changing this one's."""
+        return replace(self, entries={name: values.copy() for name, values in self.entries.items()})
 
     def trimmed(self) -> Row:
         """Histograms cut after the last level that any site holds, in the smallest unsigned integers."""
@@ -74,6 +117,11 @@ class Row:
         most = int(self.counts.max(initial=0))
         kind = np.uint16 if most < 1 << 16 else np.uint32 if most < 1 << 32 else np.uint64
         return replace(self, counts=self.counts[:, :levels].astype(kind))
+
+
+def blank_entries(names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:
+    """Arrays of nothing for some accounts."""
+    return {name: np.full(shape, _BLANK.get(name, 0), ACCOUNTS[name][0]) for name in names}
 
 
 @final
@@ -90,13 +138,14 @@ class Ledger:
     first: int
     cycles: int
     regions: int
-    entries: dict[str, NDArray[np.generic]] = field(init=False)
+    names: tuple[str, ...]
+    entries: dict[str, NDArray[Any]] = field(init=False)
     counts: NDArray[np.integer] = field(init=False)
     entered: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         size = (self.cycles, self.regions)
-        self.entries = {name: np.zeros(size, kind) for name, (kind, _, _) in ACCOUNTS.items()}
+        self.entries = blank_entries(self.names, size)
         self.counts = np.zeros((*size, 1), np.uint16)
         self.entered = np.zeros(size, np.bool_)
 
@@ -118,17 +167,15 @@ class Ledger:
             self.counts = grown
         if known.any():
             same = all(
-                np.array_equal(self.entries[f.name][at, region_ids[known]], getattr(row, f.name)[known])
-                for f in fields(row)
-                if f.name in ACCOUNTS
+                np.array_equal(self.entries[name][at, region_ids[known]], row[name][known]) for name in self.names
             ) and np.array_equal(self.counts[at, region_ids[known], :levels], row.counts[known])
             if not same:
                 raise DoubleEntryError(
                     f"entries of cycle {row.cycle} came twice with different amounts (regions {region_ids[known][:5]}…).",
                     "a worker computed wrongly: run again, or without the worker",
                 )
-        for name in ACCOUNTS:
-            self.entries[name][at, region_ids] = getattr(row, name)
+        for name in self.names:
+            self.entries[name][at, region_ids] = row[name]
         self.counts[at, region_ids, :levels] = row.counts
         self.entered[at, region_ids] = True
 

@@ -18,11 +18,15 @@ import numpy as np
 from numba import njit
 
 __all__ = [
+    "BEYOND",
     "GROUP_WORDS",
+    "PURPOSE_BATH",
+    "PURPOSE_CONTACT",
     "PURPOSE_DEPOSIT",
     "PURPOSE_EXCHANGE",
     "PURPOSE_INITIAL",
     "PURPOSE_MICROCANONICAL",
+    "PURPOSE_WASTE",
     "fill_words",
     "philox4x32",
     "random_u64",
@@ -34,6 +38,11 @@ PURPOSE_EXCHANGE = 1
 PURPOSE_INITIAL = 2
 PURPOSE_MICROCANONICAL = 3
 PURPOSE_DEPOSIT = 4
+PURPOSE_WASTE = 5
+PURPOSE_CONTACT = 6
+PURPOSE_BATH = 7
+
+BEYOND = 1 << 60  # added to a site's index to name the place beyond the edge, beside it
 
 LANES = 16
 GROUP_WORDS = 4 * LANES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -13,31 +14,47 @@ from numpy.typing import NDArray
 
 from entropic.computer import Observer
 from entropic.config import Config
-from entropic.engine.block import BlockState, Rules, UndoError, advance, block_digest, first_state
+from entropic.engine.block import Inputs, UndoError
 from entropic.engine.checkpoint import begin, commit, digest_text, load_block, newest_sound, write_block
 from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
-from entropic.engine.program import CycleEnd, Segment
+from entropic.engine.program import Segment, Step
+from entropic.engine.rules import Deal
+from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import UsageError
 from entropic.initial import lattice_of
 from entropic.lattice import Block, BlockGrid
-from entropic.store import RunStore, read_tape
+from entropic.store import RunStore
+from entropic.tape import read_tape, writes_tape
 
 __all__ = ["Reversal", "reverse"]
 
 
-def _retreat(
-    state: BlockState,
-    block: Block,
-    segment: Segment,
-    rules: Rules,
-    before: NDArray[np.generic] | None,
-    after: NDArray[np.generic] | None,
-    path: str,
-    paid: dict[int, NDArray[np.int64]],
-) -> BlockState:
-    cycles = [step.cycle for step in segment.operations if isinstance(step, CycleEnd)]
-    return advance(state, block, segment, rules, before, after, read_tape(path, block, cycles), paid)
+_PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift")  # what was deposited, or shapes what was
+
+
+@final
+@dataclass(frozen=True)
+class _Past:
+    """Reads, in a task, the bits of the cycles that a segment undoes."""
+
+    path: str
+    books: Mapping[int, Mapping[str, NDArray[np.int64]]]
+
+    def __call__(self, block: Block, segment: Segment, given: Inputs) -> Inputs:
+        cycles = {step.cycle for step in segment.operations if isinstance(step, Step)}
+        return replace(given, tape=read_tape(self.path, block, cycles), past=self.books)
+
+
+def _deals(books: Mapping[str, NDArray[Any]], cycle: int) -> tuple[Deal, ...]:
+    """The trades that the books say took place in a cycle."""
+    if "partner" not in books:
+        return ()
+    entry = {name: books[name][cycle - 1] for name in ("partner", "hot", "gear_m", "gear_n")}
+    return tuple(
+        Deal(cycle, int(r), int(entry["partner"][r]), int(entry["gear_m"][r]), int(entry["gear_n"][r]), 0, 0)
+        for r in np.flatnonzero((entry["partner"] >= 0) & entry["hot"])
+    )
 
 
 def _compare(state: BlockState, block: Block, config: Config) -> int:
@@ -91,7 +108,7 @@ def reverse(
     root = str(generation.path.resolve())
     drive.states = [drive.submit("load", b.number, load_block, b, root) for b in grid.blocks]
     where = str(store.path.resolve())
-    kept = not config.demon.lift or (not config.demon.erase and len(store.tape_cycles()) >= generation.cycle)
+    kept = not writes_tape(config) or (not config.demon.erase and len(store.tape_cycles()) >= generation.cycle)
     end = generation.cycle
     firsts = [drive.submit("first", b.number, first_state, config, b) for b in grid.blocks]
     start = executor.gather(
@@ -104,11 +121,12 @@ def reverse(
             while end > 0:
                 first = max(1, end - epoch + 1)
 
-                def extra(block: Block, low: int = first, high: int = end) -> tuple[Any, ...]:
-                    paid = {c: books["erasure"][c - 1, block.region_ids] for c in range(low, high + 1)}
-                    return (where, paid)
+                def past(block: Block, low: int = first, high: int = end) -> _Past:
+                    names = [name for name in _PAST if name in books]
+                    rows = {c: {n: books[n][c - 1, block.region_ids] for n in names} for c in range(low, high + 1)}
+                    return _Past(where, rows)
 
-                drive.go(first, end, True, _retreat, extra)
+                drive.go(first, end, True, past, lambda cycle: _deals(books, cycle))
                 end = first - 1
                 if end and not isinstance(executor, SerialExecutor):
                     temporary = begin(Path(scratch).resolve(), end, grid)
@@ -124,6 +142,8 @@ def reverse(
     digest = digest_text(np.sum(np.array(reached, np.uint64), axis=0, dtype=np.uint64))
     if differing == 0:
         reason = "every site is as it was at the start"
+    elif config.field.edges == "baths":
+        reason = "sites went to the baths, and with them what is needed to go back"
     elif kept:
         reason = "the tape was kept, yet sites differ: a move was lost, doubled or changed"
     else:

@@ -8,8 +8,9 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,18 +18,17 @@ from typing import IO, Any, final
 
 import numpy as np
 import zarr
-from numcodecs import blosc
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, BloscShuffle
 
 from entropic import special
+from entropic.columns import grow
 from entropic.config import Config, ConfigError
-from entropic.engine.block import TapePiece
 from entropic.errors import ResourceError, StoreError, UsageError
-from entropic.lattice import Block
-from entropic.ledger import ACCOUNTS, Ledger
+from entropic.ledger import ACCOUNTS, Ledger, accounts
+from entropic.machines.network import Network
+from entropic.records import cut_records
 
-__all__ = ["SERIES", "RunStore", "StoreBusyError", "StoreExistsError"]
+__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow"]
 
 SERIES: dict[str, tuple[str, str, str]] = {
     "quanta": ("int64", "quanta", "energy of the region"),
@@ -41,7 +41,21 @@ SERIES: dict[str, tuple[str, str, str]] = {
     "entropy_region": ("float64", "nat", "entropy of the region's energy macrostate"),
     "temperature": ("float64", "quanta/nat", "temperature of the region"),
 }
-_FLOWS = {"gross": "lift", "ones": "ones", "record_nats": "record_nats", "erasure": "erasure"}
+# what each flow of the series is made of, where these accounts are in the books
+FLOWS: dict[str, tuple[str, ...]] = {
+    "gross": ("lift", "gear"),
+    "ones": ("ones", "sort_ones"),
+    "record_nats": ("record_nats", "sort_nats"),
+    "erasure": ("erasure",),
+}
+
+
+def flow(books: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """A flow of the series, cycle by cycle, from the books that there are: [cycles, regions]."""
+    first, *others = (books[part] for part in FLOWS[name] if part in books)
+    for other in others:
+        first = first + other
+    return first
 
 
 @final
@@ -52,26 +66,6 @@ class StoreExistsError(UsageError):
 @final
 class StoreBusyError(ResourceError):
     """Another driver is writing."""
-
-
-def _grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ...], attrs: Mapping[str, Any]) -> None:
-    """Append along the first dimension (and widen the last one of a histogram)."""
-    array = group.get(name)
-    if array is None:
-        chunk = (max(1, min(256, (1 << 22) // max(int(np.prod(values.shape[1:])), 1))), *values.shape[1:])
-        array = group.create_array(
-            name,
-            shape=(0, *values.shape[1:]),
-            chunks=tuple(max(n, 1) for n in chunk),
-            dtype=values.dtype,
-            dimension_names=dims,
-            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle)],
-        )
-        array.attrs.update(attrs)
-    assert isinstance(array, zarr.Array)
-    rows = array.shape[0]
-    array.resize((rows + values.shape[0], *(max(a, b) for a, b in zip(array.shape[1:], values.shape[1:], strict=True))))
-    array[(slice(rows, None), *(slice(0, n) for n in values.shape[1:]))] = values
 
 
 @final
@@ -110,6 +104,9 @@ class RunStore:
             store = cls(path)
             store.lock()
             (path / "config.toml").write_text(config.to_toml())
+            if config.grid.enabled and config.grid.network is not None:
+                Network.from_file(config.grid.network, config.field.region_count)  # raises if it is broken
+                shutil.copyfile(config.grid.network, path / "network.json")
             store.write_json("provenance.json", provenance())
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
@@ -144,6 +141,12 @@ class RunStore:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    @property
+    def network_file(self) -> Path | None:
+        """The run's own copy of the lines that were configured."""
+        path = self.path / "network.json"
+        return path if path.is_file() else None
 
     @property
     def checkpoints(self) -> Path:
@@ -200,12 +203,13 @@ class RunStore:
         """Add complete cycles to the books."""
         group = zarr.open_group(self.path / "books.zarr", mode="a")
         cycles = np.arange(ledger.first, ledger.first + ledger.cycles, dtype=np.int64)
-        _grow(group, "cycle", cycles, ("cycle",), {"units": "1", "long_name": "cycles done"})
-        for name, (_, units, about) in ACCOUNTS.items():
-            _grow(group, name, ledger.entries[name], ("cycle", "region"), {"units": units, "long_name": about})
+        grow(group, "cycle", cycles, ("cycle",), {"units": "1", "long_name": "cycles done"})
+        for name in ledger.names:
+            _, units, about = ACCOUNTS[name]
+            grow(group, name, ledger.entries[name], ("cycle", "region"), {"units": units, "long_name": about})
         about = "sites that hold q quanta after relaxation, before the lift"
         counts = ledger.counts.astype(np.uint32) if ledger.counts.dtype.itemsize < 4 else ledger.counts
-        _grow(group, "counts", counts, ("cycle", "region", "q"), {"units": "1", "long_name": about})
+        grow(group, "counts", counts, ("cycle", "region", "q"), {"units": "1", "long_name": about})
 
     def append_series(self, sites: int, every: int, last: int) -> None:
         """Bring the series up to date with the books; ``last`` is the run's last cycle."""
@@ -217,10 +221,11 @@ class RunStore:
         ends = [c for c in range(done + 1, reached + 1) if c % every == 0 or c == last]
         if not ends:
             return
-        take = {name: np.asarray(books[name][done : ends[-1]]) for name in ACCOUNTS}  # type: ignore[index]
+        names = accounts(self.config())
+        take = {name: np.asarray(books[name][done : ends[-1]]) for name in names}  # type: ignore[index]
         at = np.array(ends) - done
         starts = np.concatenate([[0], at[:-1]])
-        rows: dict[str, NDArray[Any]] = {n: np.add.reduceat(take[a], starts, axis=0) for n, a in _FLOWS.items()}
+        rows: dict[str, NDArray[Any]] = {name: np.add.reduceat(flow(take, name), starts, axis=0) for name in FLOWS}
         for name in ("quanta", "battery", "entropy_hist"):
             rows[name] = take[name][at - 1]
         quanta = rows["quanta"].ravel()
@@ -230,10 +235,10 @@ class RunStore:
             warmth[i] = special.temperature(sites, int(q))
         rows["entropy_region"] = region.reshape(rows["quanta"].shape)
         rows["temperature"] = warmth.reshape(rows["quanta"].shape)
-        _grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
+        grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
         for name, (kind, units, about) in SERIES.items():
             values = np.ascontiguousarray(rows[name].astype(kind))
-            _grow(group, name, values, ("cycle", "region"), {"units": units, "long_name": about})
+            grow(group, name, values, ("cycle", "region"), {"units": units, "long_name": about})
         if group.get("region") is None:
             numbers = np.arange(rows["quanta"].shape[1], dtype=np.int64)
             array = group.create_array("region", shape=numbers.shape, dtype="int64", dimension_names=("region",))
@@ -253,6 +258,7 @@ class RunStore:
             for key, array in group.arrays():
                 if key not in ("region",):
                     array.resize((keep, *array.shape[1:]))
+        cut_records(self.path, cycle)
         for part in (self.path / "tape").glob("*"):
             if int(part.name.split("-")[1]) > cycle:
                 for piece in sorted(part.rglob("*"), reverse=True):
@@ -292,55 +298,6 @@ class RunStore:
             first, last = (int(n) for n in part.name.split("-"))
             kept.update(range(first, last + 1))
         return kept
-
-
-def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int, last: int) -> int:
-    """Write a block's bits of the cycles first … last; returns how many cycles had any."""
-    pieces = tuple(pieces)
-    if not pieces:
-        return 0
-    width = -(-block.lattice.region_sites // 8)
-    place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}.zarr"
-    group = zarr.open_group(place, mode="w")
-    ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
-    ids[:] = block.region_ids
-    bits = group.create_array(
-        "bits",
-        shape=(last - first + 1, block.region_count, width),
-        chunks=(1, max(1, min(block.region_count, (1 << 24) // width)), width),
-        dtype="uint8",
-        dimension_names=("cycle", "region", "byte"),
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
-    )
-    for piece in pieces:
-        raw = np.frombuffer(blosc.decompress(piece.packed), np.uint8)
-        bits[piece.cycle - first] = raw.reshape(block.region_count, width)
-    return len(pieces)
-
-
-def read_tape(path: str, block: Block, cycles: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
-    """Bits of a block's regions in some cycles, whatever blocks wrote them: cycle → uint8[regions, ⌈N / 8⌉]."""
-    width = -(-block.lattice.region_sites // 8)
-    ids = block.region_ids
-    order = np.argsort(ids)
-    found: dict[int, NDArray[np.uint8]] = {}
-    wanted = set(cycles)
-    for part in sorted((Path(path) / "tape").glob("*-*")):
-        first, last = (int(n) for n in part.name.split("-"))
-        here = sorted(wanted & set(range(first, last + 1)))
-        if not here:
-            continue
-        for piece in sorted(part.glob("part-*.zarr")):
-            group = zarr.open_group(piece, mode="r")
-            owned = np.asarray(group["region"][:])  # type: ignore[index]
-            common = np.isin(owned, ids)
-            if not common.any():
-                continue
-            target = order[np.searchsorted(ids[order], owned[common])]
-            for cycle in here:
-                rows = found.setdefault(cycle, np.zeros((ids.size, width), np.uint8))
-                rows[target] = np.asarray(group["bits"][cycle - first])[common]  # type: ignore[index]
-    return found
 
 
 def provenance() -> dict[str, Any]:

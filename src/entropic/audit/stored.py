@@ -12,8 +12,8 @@ from entropic import special
 from entropic.audit.exact import Exact
 from entropic.audit.replay import Replay
 from entropic.config import Config
-from entropic.engine.block import block_digest
 from entropic.engine.checkpoint import digest_text, newest_sound
+from entropic.engine.state import block_digest
 from entropic.initial import draw_block, region_quanta
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid, Lattice, regular_cuts

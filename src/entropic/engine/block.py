@@ -1,31 +1,25 @@
-"""One block through one segment: layers, then lift, erasure and books of its regions.  Knows no cluster.
-
-A state is never changed: `advance` copies the sites once and returns a new state, because a scheduler may run a
-task again.
-"""
+"""One block through one segment: layers and stages in order, forwards or backwards.  Knows no cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
-from numcodecs import blosc
 from numpy.typing import NDArray
 
-from entropic import special
-from entropic.config import Config
 from entropic.engine.layers import exchange_block
-from entropic.engine.program import CycleEnd, LayerStep, Segment
+from entropic.engine.program import LayerStep, Segment, Stage, Step
+from entropic.engine.rules import Contact, Deal, Rules, Supply
+from entropic.engine.stages import close, harvest, sort, supply, waste_heat
+from entropic.engine.state import BlockState
+from entropic.engine.trade import trade, untrade
 from entropic.errors import EntropicError
-from entropic.initial import draw_block, lattice_of, region_quanta
-from entropic.kernels import block_histograms, field_digest
 from entropic.lattice import Block
-from entropic.ledger import Row
-from entropic.machines.harvester import EntropyHarvester
-from entropic.machines.landauer import LandauerEngine
+from entropic.randomness import PURPOSE_WASTE
 
-__all__ = ["BlockState", "Rules", "TapePiece", "UndoError", "advance", "block_digest", "first_state"]
+__all__ = ["Inputs", "UndoError", "advance"]
 
 
 @final
@@ -37,283 +31,101 @@ class UndoError(EntropicError):
 
 @final
 @dataclass(frozen=True)
-class Rules:
-    """What a task must know of the configuration."""
-
-    layers: int
-    seed: int
-    lift: bool
-    erase: bool
-    tape_share: float  # nats, of one region
-    harvester: EntropyHarvester
-    landauer: LandauerEngine
-
-    @classmethod
-    def of(cls, config: Config) -> Rules:
-        field, demon = config.field, config.demon
-        sites = lattice_of(field).region_sites
-        return cls(
-            layers=config.relax.layers,
-            seed=field.seed,
-            lift=demon.lift,
-            erase=demon.erase,
-            tape_share=demon.tape_nats / field.region_count,
-            harvester=EntropyHarvester(demon.threshold),
-            landauer=LandauerEngine(demon.record, sites, field.seed, field.q_max),
-        )
-
-
-@final
-@dataclass(frozen=True)
-class TapePiece:
-    """The bits that one cycle wrote in one block: blosc-packed uint8[regions, ⌈N / 8⌉]."""
-
-    cycle: int
-    packed: bytes
-
-
-@final
-@dataclass(frozen=True)
-class BlockState:
-    """Everything that a block carries from task to task.
+class Inputs:
+    """What a block needs of others for a segment, and of the past to undo one.
 
     Attributes
     ----------
-    array : uint8 or uint16 [a, b, c, d]
-        Quanta a site.
-    battery : int64[regions]
-        Quanta.
-    tape : float64[regions]
-        Nats that the tape holds.
-    unpaid : int64[regions, depth]
-        Ones of the records that wait for erasure, oldest first; −1 beyond.
-    stopped : int64[regions]
-        Cycle in which the region's tape was full; 0: it is not.
-    heat : int64[regions]
-        Heat that came in through the walls since the last cycle's end.
-    rows : tuple of Row
-        Books since the last flush.
-    pieces : tuple of TapePiece
-        Tape bits since the last flush (only where the tape is kept).
-    """
-
-    array: NDArray[np.generic]
-    battery: NDArray[np.int64]
-    tape: NDArray[np.float64]
-    unpaid: NDArray[np.int64]
-    stopped: NDArray[np.int64]
-    heat: NDArray[np.int64]
-    rows: tuple[Row, ...] = ()
-    pieces: tuple[TapePiece, ...] = ()
-
-    def flushed(self) -> BlockState:
-        """The state after its books and tape went to disk."""
-        return replace(self, rows=(), pieces=())
-
-
-def first_state(config: Config, block: Block) -> BlockState:
-    """The state before the first cycle."""
-    n = block.region_count
-    charge = region_quanta(config.battery.initial, block.lattice.region_sites)
-    return BlockState(
-        array=draw_block(config.field, block),
-        battery=np.full(n, charge, np.int64),
-        tape=np.zeros(n),
-        unpaid=np.empty((n, 0), np.int64),
-        stopped=np.zeros(n, np.int64),
-        heat=np.zeros(n, np.int64),
-    )
-
-
-def block_digest(array: NDArray[np.generic], block: Block) -> NDArray[np.uint64]:
-    """The block's share of the field's digest: uint64[2]."""
-    out = np.zeros(2, np.uint64)
-    field_digest(array.reshape(-1, array.shape[3]), block.row_bases((0, 1, 2)), out)
-    return out
-
-
-def advance(
-    state: BlockState,
-    block: Block,
-    segment: Segment,
-    rules: Rules,
-    before: NDArray[np.generic] | None = None,
-    after: NDArray[np.generic] | None = None,
-    tape: dict[int, NDArray[np.uint8]] | None = None,
-    paid: dict[int, NDArray[np.int64]] | None = None,
-) -> BlockState:
-    """Run a segment on a block.
-
-    Parameters
-    ----------
     before, after : array or None
         The neighbours' faces for the segment's first layer.
-    tape, paid : dict or None
-        To undo cycles: by cycle, the bits written (uint8[regions, ⌈N / 8⌉]; blank if there are none) and the heat
-        deposited by erasure (int64[regions]).
+    deals : tuple of Deal
+        The cycle's trades that touch the block.
+    contacts : tuple of dict
+        What regions of other blocks bring to them.
+    supply : Supply or None
+        The grid's decision.
+    tape : dict
+        To undo cycles: by cycle, the bits written, uint8[regions, bytes]; blank if there are none.
+    past : dict
+        To undo cycles: by cycle, the books of the block's regions.
     """
+
+    before: NDArray[np.generic] | None = None
+    after: NDArray[np.generic] | None = None
+    deals: tuple[Deal, ...] = ()
+    contacts: tuple[Mapping[int, Contact], ...] = ()
+    supply: Supply | None = None
+    tape: Mapping[int, NDArray[np.uint8]] | None = None
+    past: Mapping[int, Mapping[str, NDArray[np.int64]]] | None = None
+
+    def others(self) -> dict[int, Contact]:
+        """Contacts of other blocks' regions, by region."""
+        return {region: contact for part in self.contacts for region, contact in part.items()}
+
+
+def advance(state: BlockState, block: Block, segment: Segment, rules: Rules, given: Inputs) -> BlockState:
+    """Run a segment on a block; returns a new state."""
     array = state.array.copy()
-    state = replace(state, array=array, heat=state.heat.copy())
+    state = replace(state, array=array, heat=state.heat.copy(), baths=state.baths.copy())
     for number, step in enumerate(segment.operations):
         if isinstance(step, LayerStep):
-            faces = (before, after) if number == 0 else (None, None)
-            heat = exchange_block(array, block, step.layer, rules.seed, step.inverse, *faces)
-            state.heat[:] += heat
+            faces = (given.before, given.after) if number == 0 else (None, None)
+            flows = exchange_block(array, block, step.layer, rules.seed, step.inverse, *faces, rules.baths)
+            state.heat[:] += flows[0]
+            state.baths[:] += flows[1:]
         elif step.inverse:
-            _undo_cycle(array, block, step, rules, (tape or {}).get(step.cycle), (paid or {}).get(step.cycle))
+            _undo(state, block, step, rules, given)
         else:
-            state = _end_cycle(state, block, step, rules)
+            state = _do(state, block, step, rules, given)
     return state
 
 
-def _end_cycle(state: BlockState, block: Block, step: CycleEnd, rules: Rules) -> BlockState:
-    """Lift, erase and books of one cycle; changes ``state.array``, which `advance` owns."""
-    n, lattice = block.region_count, block.lattice
-    row = Row.blank(step.cycle, n, lattice.q_max + 1)
-    block_histograms(state.array, np.array(lattice.region_shape), row.counts)
-    levels = int(np.flatnonzero(row.counts.any(axis=0)).max(initial=0)) + 1
-    counts = np.ascontiguousarray(row.counts[:, :levels])
-    battery, tape, stopped = state.battery.copy(), state.tape.copy(), state.stopped.copy()
-    unpaid, pieces, now = state.unpaid, state.pieces, counts
-    if rules.lift:
-        nats = _lift(state, block, row, counts, tape, stopped, rules)
-        battery += row.lift
-        tape += nats
-        now = np.where(row.measured[:, None], rules.harvester.shifted(counts), counts)
-        if not rules.erase:
-            pieces = (*pieces, _write_bits(state, block, row, rules))
-    special.ln_multinomial_rows(now, row.entropy_lifted)
-    row.quanta[:] = now @ np.arange(levels, dtype=np.int64)
-    row.entropy_hist[:] = row.entropy_lifted
-    if rules.erase:
-        entered = np.where(row.measured, row.ones, -1)
-        unpaid = _erase(state, block, row, now, battery, tape, _queued(unpaid, entered), rules)
-    row.heat[:] = state.heat
-    row.battery[:], row.tape[:], row.stopped[:] = battery, tape, stopped
-    state.heat[:] = 0
-    return replace(
-        state,
-        battery=battery,
-        tape=tape,
-        unpaid=unpaid,
-        stopped=stopped,
-        rows=(*state.rows, row.trimmed()),
-        pieces=pieces,
-    )
+def _do(state: BlockState, block: Block, step: Step, rules: Rules, given: Inputs) -> BlockState:
+    if step.stage is Stage.SORT:
+        return sort(state, block, rules, step.cycle)
+    if step.stage is Stage.TRADE:
+        return trade(state, block, rules, step.cycle, given.deals, given.others())
+    if step.stage is Stage.HARVEST:
+        return harvest(state, block, rules, step.cycle)
+    if step.stage is Stage.SUPPLY:
+        assert given.supply is not None
+        return supply(state, block, rules, step.cycle, given.supply)
+    return close(state, block, rules, step.cycle)
 
 
-def _lift(
+def _undo(state: BlockState, block: Block, step: Step, rules: Rules, given: Inputs) -> None:
+    """Undo a stage, in place."""
+    past = (given.past or {}).get(step.cycle, {})
+    bits = (given.tape or {}).get(step.cycle)
+    if step.stage is Stage.CLOSE and past:
+        _withdraw(state, block, step.cycle, rules, waste_heat(dict(past)), PURPOSE_WASTE)
+    elif step.stage is Stage.HARVEST:
+        if past:
+            _withdraw(state, block, step.cycle, rules, past["erasure"])
+        if bits is not None and rules.lift:
+            for i, region in enumerate(block.region_views(state.array)):
+                rules.harvester.undo(region, bits[i, : -(-rules.landauer.sites // 8)])
+    elif step.stage is Stage.TRADE:
+        untrade(state, block, rules, step.cycle, given.deals, given.others())
+    elif step.stage is Stage.SORT and bits is not None:
+        first = -(-rules.landauer.sites // 8) if rules.lift else 0
+        for i, region in enumerate(block.region_views(state.array)):
+            rules.demon.undo_packed(region, bits[i, first:])
+
+
+def _withdraw(
     state: BlockState,
     block: Block,
-    row: Row,
-    counts: NDArray[np.int64],
-    tape: NDArray[np.float64],
-    stopped: NDArray[np.int64],
+    cycle: int,
     rules: Rules,
-) -> NDArray[np.float64]:
-    """Measure and lift where the tape has room; fills the row, changes the sites and ``stopped``.
-
-    Returns
-    -------
-    float64[regions]
-        Nats written.
-    """
-    ones = rules.harvester.ones(counts)
-    nats = np.array([rules.landauer.nats(int(k)) for k in ones])
-    running = stopped == 0
-    fits = tape + nats <= rules.tape_share
-    stopped[running & ~fits] = row.cycle
-    row.measured[:] = running & fits
-    row.ones[:] = np.where(row.measured, ones, 0)
-    row.lift[:] = row.ones * rules.harvester.threshold
-    row.record_nats[:] = np.where(row.measured, nats, 0.0)
-    if rules.erase:
-        rules.harvester.take(state.array, np.array(block.lattice.region_shape), row.ones > 0)
-    return row.record_nats
-
-
-def _write_bits(state: BlockState, block: Block, row: Row, rules: Rules) -> TapePiece:
-    """Lift, and keep the bits that were measured."""
-    bits = np.zeros((block.region_count, -(-block.lattice.region_sites // 8)), np.uint8)
-    for i, region in enumerate(block.region_views(state.array)):
-        if row.ones[i]:
-            bits[i] = rules.harvester.record(region)
-    return TapePiece(row.cycle, blosc.compress(bits, b"zstd", 1, blosc.SHUFFLE))
-
-
-def _queued(unpaid: NDArray[np.int64], entered: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Records that wait, with this cycle's at each region's end (−1: none)."""
-    if not (entered >= 0).any():
-        return unpaid.copy()
-    waiting = (unpaid >= 0).sum(axis=1)
-    grown = np.full((unpaid.shape[0], int(waiting.max(initial=0)) + 1), -1, np.int64)
-    width = min(grown.shape[1], unpaid.shape[1])
-    grown[:, :width] = unpaid[:, :width]
-    grown[np.arange(waiting.size), waiting] = entered
-    return grown
-
-
-def _erase(
-    state: BlockState,
-    block: Block,
-    row: Row,
-    now: NDArray[np.int64],
-    battery: NDArray[np.int64],
-    tape: NDArray[np.float64],
-    queue: NDArray[np.int64],
-    rules: Rules,
-) -> NDArray[np.int64]:
-    """Pay for records, oldest first, while the batteries can; changes sites, batteries and tape, fills the row.
-
-    Returns
-    -------
-    int64[regions, depth]
-        Records that still wait.
-    """
-    engine = rules.landauer
-    views = list(block.region_views(state.array))
-    for i in np.flatnonzero((queue >= 0).any(axis=1)) if queue.size else ():
-        number, quanta, charge, paid = int(block.region_ids[i]), int(row.quanta[i]), int(battery[i]), 0
-        after = None
-        for ones in queue[i]:
-            price = engine.price(quanta, int(ones)) if ones >= 0 else None
-            if price is None or price > charge:
-                break
-            if after is None:
-                after = np.zeros(block.lattice.q_max + 1, np.int64)
-                after[: now.shape[1]] = now[i]
-            engine.deposit(views[i], number, row.cycle, price, after)
-            quanta, charge, paid = quanta + price, charge - price, paid + 1
-            nats = engine.nats(int(ones))
-            row.erasure[i] += price
-            row.erased_nats[i] += nats
-            tape[i] -= nats
-        if after is None:
-            continue
-        row.quanta[i], battery[i] = quanta, charge
-        row.entropy_hist[i] = special.ln_multinomial(after[: int(np.flatnonzero(after).max()) + 1])
-        queue[i, : queue.shape[1] - paid] = queue[i, paid:].copy()
-        queue[i, queue.shape[1] - paid :] = -1
-        if queue[i, 0] < 0:
-            tape[i] = 0.0
-    depth = int((queue >= 0).sum(axis=1).max(initial=0)) if queue.size else 0
-    return np.ascontiguousarray(queue[:, :depth])
-
-
-def _undo_cycle(
-    array: NDArray[np.generic],
-    block: Block,
-    step: CycleEnd,
-    rules: Rules,
-    bits: NDArray[np.uint8] | None,
-    paid: NDArray[np.int64] | None,
+    quanta: NDArray[np.int64],
+    purpose: int | None = None,
 ) -> None:
-    """Take the deposits of a cycle back, then give the lifted quanta back."""
-    for i, (number, region) in enumerate(zip(block.region_ids, block.region_views(array), strict=True)):
-        if paid is not None and not rules.landauer.withdraw(region, int(number), step.cycle, int(paid[i])):
+    views: Iterable[NDArray[np.generic]] = block.region_views(state.array)
+    for i, (number, region) in enumerate(zip(block.region_ids, views, strict=True)):
+        more = () if purpose is None else (purpose,)
+        if not rules.landauer.withdraw(region, int(number), cycle, int(quanta[i]), *more):
             raise UndoError(
-                f"region {number} cannot have received the heat that the books name in cycle {step.cycle}.",
+                f"region {number} cannot have received the heat that the books name in cycle {cycle}.",
                 "the run's tape was erased or its store was changed: it cannot be played backwards",
             )
-        if bits is not None:
-            rules.harvester.undo(region, bits[i])

@@ -21,7 +21,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 
-from entropic.engine.block import BlockState, block_digest
+from entropic.engine.state import BlockState, block_digest
 from entropic.errors import StoreError
 from entropic.lattice import Block, BlockGrid
 
@@ -31,6 +31,7 @@ __all__ = [
     "commit",
     "generations",
     "load_block",
+    "load_carried",
     "newest_sound",
     "prune",
     "verify",
@@ -105,6 +106,7 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, NDArray
         "battery": state.battery,
         "tape": state.tape,
         "stopped": state.stopped,
+        "carries": state.carries.T,
         "unpaid": state.unpaid,
     }
 
@@ -115,16 +117,23 @@ def load_block(block: Block, path: str) -> BlockState:
     array = zarr.open_group(Path(path) / "field.zarr", mode="r")["quanta"]
     regions = zarr.open_group(Path(path) / "regions.zarr", mode="r")
     ids = block.region_ids
-    values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid")}  # type: ignore[index]
+    values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid", "carries")}  # type: ignore[index]
     sites = np.asarray(array[_user_slices(block)]).reshape(block.sites.shape)  # type: ignore[index]
     return BlockState(
         array=np.ascontiguousarray(sites, dtype=lattice.dtype),
         heat=np.zeros(ids.size, np.int64),
+        baths=np.zeros((4, ids.size), np.int64),
+        carries=np.ascontiguousarray(values["carries"].T),
         battery=values["battery"],
         tape=values["tape"],
         unpaid=values["unpaid"],
         stopped=values["stopped"],
     )
+
+
+def load_carried(path: Path) -> NDArray[np.int64]:
+    """What the grid's lines carried when a generation was written: int64[lines]."""
+    return np.asarray(zarr.open_group(path / "regions.zarr", mode="r")["carried"][:])  # type: ignore[index]
 
 
 def _sha256(path: Path) -> str:
@@ -144,18 +153,27 @@ def _fsync(path: Path) -> None:
         os.close(handle)
 
 
-def commit(path: Path, cycle: int, grid: BlockGrid, parts: list[dict[str, NDArray[np.generic]]]) -> Generation:
-    """Add the regions' state and the manifest, flush, and rename into place."""
+def commit(
+    path: Path,
+    cycle: int,
+    grid: BlockGrid,
+    parts: list[dict[str, NDArray[np.generic]]],
+    carried: NDArray[np.int64] | None = None,
+) -> Generation:
+    """Add the regions' state, what the grid's lines carry, and the manifest; flush, and rename into place."""
     lattice = grid.lattice
     depth = max(part["unpaid"].shape[1] for part in parts)
     whole: dict[str, NDArray[np.generic]] = {n: np.zeros(lattice.region_count, kind) for n, kind in _STATE.items()}
     whole["unpaid"] = np.full((lattice.region_count, depth), -1, np.int64)
+    whole["carries"] = np.zeros((lattice.region_count, 3), np.int64)
     digest = np.zeros(2, np.uint64)
     for block, part in zip(grid.blocks, parts, strict=True):
         digest += part["digest"].astype(np.uint64)
         for name in _STATE:
             whole[name][block.region_ids] = part[name]
+        whole["carries"][block.region_ids] = part["carries"]
         whole["unpaid"][block.region_ids, : part["unpaid"].shape[1]] = part["unpaid"]
+    whole["carried"] = np.zeros(0, np.int64) if carried is None else carried
     group = zarr.open_group(path / "regions.zarr", mode="w")
     for name, values in whole.items():
         array = group.create_array(

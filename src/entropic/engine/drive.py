@@ -1,23 +1,36 @@
-"""Submits the segments of all blocks, faces between them, a few segments ahead of what is done."""
+"""Drives all blocks through their segments: faces, trades and the grid's decisions between them.
+
+Segments are submitted a few ahead of what is done; where blocks must agree on something (a trade, the grid), their
+quotes are gathered first and the decision, a pure function of them, goes along with the tasks that it concerns.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entropic.config import Config
-from entropic.engine.block import BlockState, Rules, advance
+from entropic.engine.block import Inputs, advance
 from entropic.engine.cluster import Executor
 from entropic.engine.layers import take_face
-from entropic.engine.program import CycleEnd, Segment, segments
+from entropic.engine.program import Segment, Stage, segments
+from entropic.engine.rules import Contact, Deal, Rules, Supply
+from entropic.engine.stages import claims
+from entropic.engine.state import BlockState
+from entropic.engine.trade import contacts, quotes
 from entropic.lattice import Block, BlockGrid, Lattice, LayoutError, regular_cuts
+from entropic.machines.exchange import Trade
+from entropic.machines.grid import EnergyGrid, GridOutcome
 
-__all__ = ["Drive", "block_grid"]
+__all__ = ["Decisions", "Drive", "block_grid"]
+
+Reader = Callable[[Block, Segment, Inputs], Inputs]
 
 _WINDOW = 3  # segments in flight
 
@@ -35,9 +48,51 @@ def _face(state: BlockState, axis: int, last: bool) -> NDArray[np.generic]:
     return take_face(state.array, axis, last)
 
 
+def _step(
+    state: BlockState,
+    block: Block,
+    segment: Segment,
+    rules: Rules,
+    given: Inputs,
+    before: NDArray[np.generic] | None,
+    after: NDArray[np.generic] | None,
+    others: list[Mapping[int, Contact]],
+    more: Reader | None,
+) -> BlockState:
+    """`advance`, with results of other tasks, and what ``more`` reads, put in their places."""
+    given = replace(given, before=before, after=after, contacts=tuple(others))
+    return advance(state, block, segment, rules, more(block, segment, given) if more else given)
+
+
+@final
+@dataclass
+class Decisions:
+    """What was decided for all blocks together since the last books, by cycle.
+
+    Attributes
+    ----------
+    trades : dict
+        What the market picked.
+    outcomes : dict
+        What the grid did, flow by flow.
+    carried : int64[lines]
+        Parts of a quantum that each line still owes.
+    """
+
+    trades: dict[int, tuple[Trade, ...]] = field(default_factory=dict)
+    outcomes: dict[int, GridOutcome] = field(default_factory=dict)
+    carried: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
 @final
 class Drive:
-    """Submits segments for all blocks, a few ahead of what is done."""
+    """Submits segments for all blocks.
+
+    Parameters
+    ----------
+    energy_grid : EnergyGrid or None
+        Where the grid is on.
+    """
 
     def __init__(
         self,
@@ -46,16 +101,24 @@ class Drive:
         config: Config,
         progress: Callable[[int], None],
         stop: Callable[[], bool],
+        energy_grid: EnergyGrid | None = None,
     ) -> None:
         self.grid = grid
         self.executor = executor
+        self.config = config
         self.rules = Rules.of(config)
-        self.layers = config.relax.layers
         self.progress = progress
         self.stop = stop
+        self.energy_grid = energy_grid
+        self.decisions = Decisions()
+        if energy_grid is not None:
+            self.decisions.carried = np.zeros(energy_grid.network.line_count, np.int64)
         self.tasks = 0
         self.run = uuid.uuid4().hex[:8]
         self.states: list[Any] = []
+        self._owner = np.zeros(grid.lattice.region_count, np.int64)
+        for block in grid.blocks:
+            self._owner[block.region_ids] = block.number
 
     def each(self, name: str, function: Callable[..., Any]) -> list[Any]:
         """Submit ``function(state)`` for every block."""
@@ -69,27 +132,104 @@ class Drive:
         """Submit ``function(state, block, *more)`` for every block."""
         return [self.submit(name, b.number, function, self.states[b.number], b, *more) for b in self.grid.blocks]
 
-    def _step(
-        self, segment: Segment, function: Callable[..., Any], extra: Callable[[Block], tuple[Any, ...]]
+    # -- what blocks must agree on --
+
+    def _quoted(self, name: str, function: Callable[..., Any], *more: Any) -> NDArray[np.int64]:
+        """A number a region, gathered from all blocks: int64[regions]."""
+        whole = np.zeros(self.grid.lattice.region_count, np.int64)
+        for block, part in zip(
+            self.grid.blocks, self.executor.gather(self.blocked(name, function, *more)), strict=True
+        ):
+            whole[block.region_ids] = part
+        return whole
+
+    def _deals(self, cycle: int) -> tuple[Deal, ...]:
+        """The cycle's trades."""
+        market = self.rules.market
+        if market is None:
+            return ()
+        quanta = self._quoted("quote", quotes)
+        trades = market.match(quanta, self.grid.lattice.region_sites)
+        self.decisions.trades[cycle] = trades
+        return tuple(Deal(cycle, t.hot, t.cold, t.m, t.n, int(quanta[t.hot]), int(quanta[t.cold])) for t in trades)
+
+    def _contacts(self, cycle: int, deals: Iterable[Deal]) -> tuple[dict[int, list[Deal]], dict[int, list[Any]]]:
+        """Deals by block, and by block what the others must send it (one task for each pair of blocks)."""
+        by_block: dict[int, list[Deal]] = {}
+        wanted: dict[tuple[int, int], list[int]] = {}  # (from, to): regions
+        for deal in deals:
+            hot, cold = int(self._owner[deal.hot]), int(self._owner[deal.cold])
+            by_block.setdefault(hot, []).append(deal)
+            if hot != cold:
+                by_block.setdefault(cold, []).append(deal)
+                wanted.setdefault((hot, cold), []).append(deal.hot)
+                wanted.setdefault((cold, hot), []).append(deal.cold)
+        sent: dict[int, list[Any]] = {}
+        for (source, target), regions in sorted(wanted.items()):
+            handle = self.submit(
+                "contact", source, contacts, self.states[source], self.grid.blocks[source], self.rules, cycle, regions
+            )
+            sent.setdefault(target, []).append(handle)
+        return by_block, sent
+
+    def _supplies(self, cycle: int) -> dict[int, Supply]:
+        """The grid's decision, by block."""
+        assert self.energy_grid is not None
+        offers, prices = np.zeros((2, self.grid.lattice.region_count), np.int64)
+        parts = self.executor.gather(
+            [self.submit("claim", b.number, claims, self.states[b.number], self.rules) for b in self.grid.blocks]
+        )
+        for block, (offer, price) in zip(self.grid.blocks, parts, strict=True):
+            offers[block.region_ids], prices[block.region_ids] = offer, price
+        outcome = self.energy_grid.route(offers, prices, self.decisions.carried)
+        self.decisions.carried = outcome.carried
+        self.decisions.outcomes[cycle] = outcome
+        return {
+            b.number: Supply(
+                offers[b.region_ids] - outcome.battery[b.region_ids],
+                outcome.erasure_paid[b.region_ids],
+                outcome.compute_heat[b.region_ids],
+                outcome.exported[b.region_ids],
+                outcome.loss_heat[b.region_ids],
+            )
+            for b in self.grid.blocks
+        }
+
+    # -- segments --
+
+    def _submit(
+        self,
+        segment: Segment,
+        more: Callable[[Block], Reader] | None,
+        dealt: Callable[[int], tuple[Deal, ...]],
     ) -> list[Any]:
         """Submit a segment; returns small results that are there once the segment before is done."""
-        grid, axis = self.grid, segment.axis
+        grid, axis, waits = self.grid, segment.axis, segment.waits
         faces: dict[tuple[int, bool], Any] = {}
+        deals: dict[int, list[Deal]] = {}
+        sent: dict[int, list[Any]] = {}
+        supplies: dict[int, Supply] = {}
         if axis is not None:
             for block in grid.blocks:
                 for last in (False, True):
                     handle = self.submit("face", block.number, _face, self.states[block.number], axis, last)
                     faces[block.number, last] = handle
+        if waits is not None and waits.stage is Stage.TRADE:
+            deals, sent = self._contacts(waits.cycle, dealt(waits.cycle))
+        elif waits is not None:
+            supplies = self._supplies(waits.cycle)
         new = []
         for block in grid.blocks:
             before = after = None
             if axis is not None:
                 before = faces[grid.neighbour(block.number, axis, -1), True]
                 after = faces[grid.neighbour(block.number, axis, 1), False]
-            state = self.states[block.number]
+            number = block.number
+            given = Inputs(deals=tuple(deals.get(number, ())), supply=supplies.get(number))
+            state, others, reader = self.states[number], sent.get(number, []), more(block) if more else None
             new.append(
                 self.submit(
-                    "block", block.number, function, state, block, segment, self.rules, before, after, *extra(block)
+                    "block", number, _step, state, block, segment, self.rules, given, before, after, others, reader
                 )
             )
         self.states = new
@@ -100,12 +240,19 @@ class Drive:
         first: int,
         last: int,
         inverse: bool = False,
-        function: Callable[..., Any] = advance,
-        extra: Callable[[Block], tuple[Any, ...]] = lambda block: (),
+        more: Callable[[Block], Reader] | None = None,
+        dealt: Callable[[int], tuple[Deal, ...]] | None = None,
     ) -> int:
         """Run (or undo) the cycles first … last; returns the last cycle done, earlier if told to stop.
 
         What is waited for are faces, which are small: whoever waits for a state keeps it in a worker's memory.
+
+        Parameters
+        ----------
+        more : callable or None
+            For a block, what its tasks call, with block, segment and inputs, to read from disk what they need.
+        dealt : callable or None
+            The trades of a cycle; None: the market picks them.
         """
         flight: deque[tuple[list[Any], int]] = deque()
         done = first - 1
@@ -116,18 +263,15 @@ class Drive:
                 self.executor.finish(handles, lambda: None)
                 self.progress(cycle)
 
-        for segment in segments(self.grid, first, last, self.layers, inverse):
+        for segment in segments(self.grid, self.config, first, last, inverse):
             stopping = not inverse and self.stop()
             if stopping:
-                ends = [i for i, step in enumerate(segment.operations) if isinstance(step, CycleEnd)]
-                if ends:
-                    segment = Segment(segment.operations[: ends[0] + 1], segment.axis)
-            flight.append((self._step(segment, function, extra), done))
-            cycles = [step.cycle for step in segment.operations if isinstance(step, CycleEnd)]
-            if cycles:
-                done = cycles[-1]
+                segment = segment.until_close()
+            flight.append((self._submit(segment, more, dealt or self._deals), done))
+            if segment.closed:
+                done = segment.closed[-1]
             land(_WINDOW)
-            if stopping and cycles:
+            if stopping and segment.closed:
                 break
         flight.append((list(self.states), done))
         land(0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from entropic.initial import draw_bath
 from entropic.kernels import exchange_runs, exchange_seam, exchange_touching, face_totals, scratch
 from entropic.lattice import Block
+from entropic.randomness import BEYOND
 
 __all__ = ["exchange_block", "take_face"]
 
@@ -23,7 +25,14 @@ def take_face(array: Sites, axis: int, last: bool) -> Sites:
 
 
 def exchange_block(
-    array: Sites, block: Block, layer: int, seed: int, inverse: bool, before: Sites | None, after: Sites | None
+    array: Sites,
+    block: Block,
+    layer: int,
+    seed: int,
+    inverse: bool,
+    before: Sites | None,
+    after: Sites | None,
+    baths: tuple[float, float] | None = None,
 ) -> NDArray[np.int64]:
     """Apply a layer (or undo it) to a block, in place.
 
@@ -33,11 +42,14 @@ def exchange_block(
         The block's sites.
     before, after : array or None
         The neighbours' planes, where pairs cross a seam.
+    baths : (float, float) or None
+        Means of the baths before and behind the field's first axis.
 
     Returns
     -------
-    int64[regions of the block]
-        Heat that came into each region through its walls.
+    int64[5, regions of the block]
+        Heat that came into each region through its walls; energy of the left bath's sites before and after they met the
+        region; likewise of the right bath's.
     """
     lattice = block.lattice
     axis = lattice.layer_axis(layer)
@@ -46,12 +58,13 @@ def exchange_block(
     lower = lattice.lower_sites(layer)
     inside = lower[(lower >= start) & (lower + 1 < stop)] - start
     walls = inside[(inside + 1) % region == 0]
-    heat = np.zeros(block.box.shape, np.int64)
+    flows = np.zeros((5, *block.box.shape), np.int64)
+    heat = flows[0]
     tile = np.array([1 if a == axis else n for a, n in enumerate(lattice.region_shape)], np.int64)
 
-    def tally(plane: Sites, row: int, sign: int) -> None:
+    def tally(plane: Sites, row: int, sign: int, into: NDArray[np.int64] = heat) -> None:
         """Count quanta of a plane as coming into the regions of row ``row`` along the axis."""
-        face_totals(plane, tile, sign, heat[_plane(axis, row)])
+        face_totals(plane, tile, sign, into[_plane(axis, row)])
 
     for sign in (-1, 1):
         for x in walls:
@@ -89,7 +102,56 @@ def exchange_block(
         tally(own, 0, -1)
         tally(new, 0, 1)
         array[bottom] = new
-    return heat.ravel()
+    if baths is not None and axis == 4 - lattice.axes:
+        for end, (mean, x, alone) in enumerate(
+            ((baths[0], 0, layer % 2 == 1), (baths[1], extent - 1, (extent - 1) % 2 == layer % 2))
+        ):
+            if alone and start <= x < stop:
+                fresh, used = _bath(array, block, axis, end, mean, layer, seed)
+                tally(fresh, (x - start) // region, 1, flows[1 + 2 * end])
+                tally(used, (x - start) // region, 1, flows[2 + 2 * end])
+    return flows.reshape(5, -1)
+
+
+def _bath(array: Sites, block: Block, axis: int, end: int, mean: float, layer: int, seed: int) -> tuple[Sites, Sites]:
+    """Let an end face exchange with fresh bath sites, in place; returns these before and after.
+
+    Bath sites, and the pairs of the left end (whose lower site is the bath's), are named by the index of the site
+    that they stand beside, plus BEYOND.
+    """
+    lattice = block.lattice
+    x = 0 if end == 0 else lattice.shape[axis] - 1
+    at = _plane(axis, x - block.sites.start[axis])
+    own = np.ascontiguousarray(array[at])
+    base = _face_bases(block, axis, x)
+    width = own.shape[3]
+    fresh = np.empty_like(own)
+    draw_bath(fresh.reshape(-1, width), base + (end + 1) * BEYOND, mean, layer, seed)
+    used, new = fresh.copy(), own.copy()
+    low, high = (used, new) if end == 0 else (new, used)
+    exchange_seam(
+        low.reshape(-1, width),
+        high.reshape(-1, width),
+        base + (BEYOND if end == 0 else 0),
+        1,
+        lattice.strides[axis] == 1,
+        np.uint64(seed),
+        layer,
+        lattice.q_max,
+        False,
+        *scratch(),
+    )
+    array[at] = new
+    return fresh, used
+
+
+def _face_bases(block: Block, axis: int, coordinate: int) -> NDArray[np.int64]:
+    """Global index of the first site of each row of a plane."""
+    a, b, c, d = block.sites.start
+    start = (coordinate if axis == 0 else a, coordinate if axis == 1 else b, coordinate if axis == 2 else c, d)
+    if axis == 3:
+        start = (a, b, c, coordinate)
+    return block.row_bases(tuple(n for n in range(3) if n != axis), start)
 
 
 def _inside(
@@ -133,12 +195,7 @@ def _seam(
 ) -> None:
     """Mix two contiguous planes in place; ``coordinate`` is that of the lower one."""
     lattice = block.lattice
-    a, b, c, d = block.sites.start
-    start = (coordinate if axis == 0 else a, coordinate if axis == 1 else b, coordinate if axis == 2 else c, d)
-    if axis == 3:
-        start = (a, b, c, coordinate)
-    rows = tuple(n for n in range(3) if n != axis)
-    base = block.row_bases(rows, start)
+    base = _face_bases(block, axis, coordinate)
     width = low.shape[3]
     halve = lattice.strides[axis] == 1
     exchange_seam(

@@ -18,6 +18,8 @@ __all__ = ["Plan", "TooLargeError", "make_plan"]
 # Measured on two cores: they steer the choice of blocks and the forecast, never a result.
 LAYER_SECONDS = 0.5e-9  # a site
 REDUCE_SECONDS = 0.5e-9  # a site and cycle: histogram and lift
+SORT_SECONDS = 0.6e-9  # a site, with its bits
+TRADE_SECONDS = 3e-9  # a contact site
 TASK_SECONDS = 1.5e-3
 BLOCK_BYTES = 1 << 28  # a task's working set beyond which memory, not speed, decides
 WORKER_BYTES = 350 << 20  # an idle worker process
@@ -64,22 +66,22 @@ class Plan:
         return asdict(self)
 
 
-def _steps(grid: BlockGrid, layers: int) -> float:
+def _steps(grid: BlockGrid, config: Config) -> float:
     """Segments a cycle, on average over one turn of axes and parities."""
-    turn = 2 * grid.lattice.axes
-    cycles = turn if layers else 1
-    crossing = sum(step.axis is not None for step in segments(grid, 1, cycles, layers))
-    return crossing / cycles
+    cycles = 2 * grid.lattice.axes if config.relax.layers else 1
+    split = sum(s.axis is not None or s.waits is not None for s in segments(grid, config, 1, cycles))
+    return split / cycles
 
 
 def _seconds(grid: BlockGrid, config: Config, slots: int) -> tuple[float, float]:
     """Forecast seconds, and tasks a cycle."""
     layers, cycles = config.relax.layers, config.run.cycles
-    steps = _steps(grid, layers)
+    steps = _steps(grid, config)
     blocks = len(grid.blocks)
     largest = max(block.sites.size for block in grid.blocks)
     rounds = ceil(blocks / slots)
     site = layers * LAYER_SECONDS + REDUCE_SECONDS
+    site += SORT_SECONDS * config.demon.sort + config.exchange.contact * TRADE_SECONDS * config.exchange.enabled
     tasks = steps * blocks * 3
     return cycles * (rounds * largest * site + tasks * TASK_SECONDS), tasks
 
@@ -124,7 +126,7 @@ def make_plan(
     def total_bytes(grid: BlockGrid) -> int:
         largest = max(block.sites.size for block in grid.blocks)
         running = min(slots, len(grid.blocks))
-        return base + site_bytes * (lattice.sites + 3 * running * largest)
+        return base + site_bytes * (2 * lattice.sites + 2 * running * largest)  # old states live until faces are out
 
     best: tuple[float, int, tuple[int, ...]] | None = None
     least = None

@@ -1,18 +1,31 @@
 """What has to be done, in order, and where blocks must wait for each other.
 
-A program is a list of operations, the same for every block.  It is split into segments before every layer that
-crosses a seam: within a segment no block needs another.
+A program is a list of operations, the same for every block.  It is split into segments before every operation
+that needs something from other blocks: a layer that crosses a seam, a trade, the grid's decision.  Within a
+segment no block needs another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import final
 
+from entropic.config import Config
 from entropic.lattice import BlockGrid
 
-__all__ = ["CycleEnd", "LayerStep", "Operation", "Segment", "program", "segments"]
+__all__ = ["LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
+
+
+class Stage(Enum):
+    """Stages of a cycle after relaxation, in their order."""
+
+    SORT = "sort"
+    TRADE = "trade"
+    HARVEST = "harvest"  # lift, storage, erasure that the region's own battery pays
+    SUPPLY = "supply"  # what the grid decided
+    CLOSE = "close"  # waste heat, books
 
 
 @final
@@ -26,51 +39,86 @@ class LayerStep:
 
 @final
 @dataclass(frozen=True)
-class CycleEnd:
-    """Lift, erase and books of a cycle (numbered from 1), or their inverse."""
+class Step:
+    """One stage of a cycle (numbered from 1), or its inverse."""
 
+    stage: Stage
     cycle: int
     inverse: bool = False
 
 
-Operation = LayerStep | CycleEnd
+Operation = LayerStep | Step
 
 
 @final
 @dataclass(frozen=True)
 class Segment:
-    """Operations that a block does alone, once it has the faces that its first layer needs."""
+    """Operations that a block does alone, once it has what the first one needs of others.
+
+    Attributes
+    ----------
+    axis : int or None
+        Of the seams that the first operation, a layer, crosses.
+    waits : Step or None
+        The first operation, if all blocks must agree on something before it.
+    """
 
     operations: tuple[Operation, ...]
-    axis: int | None  # of the seams that the first layer crosses
+    axis: int | None = None
+    waits: Step | None = None
 
     @property
-    def cycles(self) -> int:
-        return sum(isinstance(step, CycleEnd) for step in self.operations)
+    def closed(self) -> list[int]:
+        """Cycles that end (or, backwards, begin to be undone) in this segment."""
+        return [step.cycle for step in self.operations if isinstance(step, Step) and step.stage is Stage.CLOSE]
+
+    def until_close(self) -> Segment:
+        """The segment up to the end of the first cycle that ends in it."""
+        for number, step in enumerate(self.operations):
+            if isinstance(step, Step) and step.stage is Stage.CLOSE:
+                return Segment(self.operations[: number + 1], self.axis, self.waits)
+        return self
 
 
-def program(first: int, last: int, layers: int, inverse: bool = False) -> Iterator[Operation]:
+def _stages(config: Config) -> tuple[Stage, ...]:
+    on = {
+        Stage.SORT: config.demon.sort,
+        Stage.TRADE: config.exchange.enabled,
+        Stage.SUPPLY: config.grid.enabled,
+    }
+    return tuple(stage for stage in Stage if on.get(stage, True))
+
+
+def program(config: Config, first: int, last: int, inverse: bool = False) -> Iterator[Operation]:
     """Operations of the cycles first … last (from 1), or their inverses in reverse order."""
+    layers, stages = config.relax.layers, _stages(config)
     for cycle in range(last, first - 1, -1) if inverse else range(first, last + 1):
         numbers = range((cycle - 1) * layers, cycle * layers)
         if inverse:
-            yield CycleEnd(cycle, True)
+            yield from (Step(stage, cycle, True) for stage in reversed(stages))
             yield from (LayerStep(n, True) for n in reversed(numbers))
         else:
             yield from (LayerStep(n) for n in numbers)
-            yield CycleEnd(cycle)
+            yield from (Step(stage, cycle) for stage in stages)
 
 
-def segments(grid: BlockGrid, first: int, last: int, layers: int, inverse: bool = False) -> Iterator[Segment]:
-    """The program of some cycles, split before every layer that crosses a seam."""
+def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bool = False) -> Iterator[Segment]:
+    """The program of some cycles, split where blocks must wait for each other."""
     crossing = {n: bool(grid.seam_sites(n)) for n in range(2 * grid.lattice.axes)}
     held: list[Operation] = []
     axis: int | None = None
-    for step in program(first, last, layers, inverse):
-        if isinstance(step, LayerStep) and crossing[step.layer % (2 * grid.lattice.axes)]:
+    waits: Step | None = None
+    for step in program(config, first, last, inverse):
+        if isinstance(step, LayerStep):
+            alone = not crossing[step.layer % (2 * grid.lattice.axes)]
+        else:
+            alone = step.stage not in (Stage.TRADE, Stage.SUPPLY) or (inverse and step.stage is Stage.SUPPLY)
+        if not alone:
             if held:
-                yield Segment(tuple(held), axis)
-            held, axis = [], grid.lattice.layer_axis(step.layer)
+                yield Segment(tuple(held), axis, waits)
+            held = []
+            axis = grid.lattice.layer_axis(step.layer) if isinstance(step, LayerStep) else None
+            waits = step if isinstance(step, Step) else None
         held.append(step)
     if held:
-        yield Segment(tuple(held), axis)
+        yield Segment(tuple(held), axis, waits)

@@ -11,6 +11,7 @@ from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_tou
 from entropic.kernels.gear import gear_swap, gear_unswap
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
 from entropic.kernels.network import NOT_UNIQUE, UNIQUE, nearest_supplier, prove_flow
+from entropic.kernels.pay import PAID_DOUBTFUL, PAID_OVERFLOW, pay_records
 from entropic.kernels.reduce import (
     block_histograms,
     face_totals,
@@ -23,6 +24,8 @@ from entropic.kernels.sort import sort_pairs, sort_runs, unsort_pairs, unsort_ru
 
 __all__ = [
     "NOT_UNIQUE",
+    "PAID_DOUBTFUL",
+    "PAID_OVERFLOW",
     "UNIQUE",
     "add_heat",
     "block_histograms",
@@ -38,6 +41,7 @@ __all__ = [
     "lift",
     "measure",
     "nearest_supplier",
+    "pay_records",
     "prove_flow",
     "put_run",
     "region_histogram",

@@ -87,6 +87,10 @@ class MaxwellDemon:
         _check_pairs(region.size // 2, record)
         unsort_pairs(region, record.bits())
 
+    def undo_packed(self, region: NDArray[np.generic], packed: NDArray[np.uint8]) -> None:
+        """Undo `sort` with the packed bits of its record, in place."""
+        unsort_pairs(region, np.unpackbits(packed, count=region.size // 2))
+
     def undo_between(self, hot: NDArray[np.generic], cold: NDArray[np.generic], record: SortRecord) -> None:
         """Undo `sort_between`, in place."""
         _check_runs(hot, cold)

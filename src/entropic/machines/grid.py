@@ -192,9 +192,7 @@ class EnergyGrid:
         """Numbers of the demands by class, in the order of service."""
         return EnergyScheduler().prioritize(self.demands)
 
-    def route(
-        self, supply: NDArray[np.int64], erasure: NDArray[np.int64], carried: NDArray[np.int64]
-    ) -> GridOutcome:
+    def route(self, supply: NDArray[np.int64], erasure: NDArray[np.int64], carried: NDArray[np.int64]) -> GridOutcome:
         """One cycle.
 
         Parameters

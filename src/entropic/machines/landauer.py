@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,19 +70,56 @@ class LandauerEngine:
             return None if energy == special.UNREACHABLE else int(energy)
         return entropy.erasure_quanta(self.sites, quanta, ones, self.record)
 
-    def start(self, number: int, cycle: int) -> int:
+    def sort_code(self, ones: Any) -> Any:
+        """Code of the record of a sort with ``ones`` bits set (int or int array); a lift's code is its ones."""
+        return ones + self.sites + 1
+
+    def record_of(self, code: int) -> tuple[int, int]:
+        """Bits, and bits set, of a record in a queue."""
+        return (self.sites, code) if code <= self.sites else (self.sites // 2, code - self.sites - 1)
+
+    def nats_of(self, code: int) -> float:
+        """Nats of a record in a queue."""
+        bits, ones = self.record_of(code)
+        return _nats(bits, ones, self.record == "raw")
+
+    def price_of(self, quanta: int, code: int) -> int | None:
+        """E_min of erasing a record of a queue into a region that holds ``quanta``; None if no heat can pay."""
+        energy, certain = special.erasure_quanta_fast(self.sites, quanta, self.nats_of(code))
+        if certain:
+            return None if energy == special.UNREACHABLE else int(energy)
+        bits, ones = self.record_of(code)
+        return entropy.erasure_quanta(self.sites, quanta, ones, self.record, bits)
+
+    def room(self, counts: NDArray[np.int64], quanta: int) -> NDArray[np.int64]:
+        """A copy of a region's histogram, wide enough for a deposit of ``quanta``."""
+        top = int(np.flatnonzero(counts).max(initial=0))
+        wide = np.zeros(min(max(top + quanta // self.sites + 2, 1), self.q_max + 1), np.int64)
+        kept = min(wide.size, counts.size)
+        wide[:kept] = counts[:kept]
+        return wide
+
+    def start(self, number: int, cycle: int, purpose: int = PURPOSE_DEPOSIT) -> int:
         """First site, in the region, of the run that takes the rest of a deposit."""
-        return int(random_u64(number, cycle, PURPOSE_DEPOSIT, np.uint64(self.seed))) % self.sites
+        return int(random_u64(number, cycle, purpose, np.uint64(self.seed))) % self.sites
 
     def deposit(
-        self, region: NDArray[np.generic], number: int, cycle: int, quanta: int, counts: NDArray[np.int64]
+        self,
+        region: NDArray[np.generic],
+        number: int,
+        cycle: int,
+        quanta: int,
+        counts: NDArray[np.int64],
+        purpose: int = PURPOSE_DEPOSIT,
     ) -> None:
-        """Put heat into a region (in place), and keep its histogram true."""
+        """Put heat into a region (in place), and keep its histogram true (`room` makes one that is wide enough)."""
         each, rest = divmod(quanta, self.sites)
-        if quanta and not add_heat(region, each, rest, self.start(number, cycle), self.q_max, counts):
+        if quanta and not add_heat(region, each, rest, self.start(number, cycle, purpose), self.q_max, counts):
             raise OverflowQuantaError(number, cycle, self.q_max)
 
-    def withdraw(self, region: NDArray[np.generic], number: int, cycle: int, quanta: int) -> bool:
+    def withdraw(
+        self, region: NDArray[np.generic], number: int, cycle: int, quanta: int, purpose: int = PURPOSE_DEPOSIT
+    ) -> bool:
         """Undo `deposit` (in place).  False if the region cannot have had it: then it is spoilt."""
         each, rest = divmod(quanta, self.sites)
-        return not quanta or bool(remove_heat(region, each, rest, self.start(number, cycle)))
+        return not quanta or bool(remove_heat(region, each, rest, self.start(number, cycle, purpose)))

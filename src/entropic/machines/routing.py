@@ -16,6 +16,7 @@ property of the problem alone: not of the solver, its version, the machine or th
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -189,7 +190,7 @@ class EnergyRouter:
         if length < 0 or (length and offers[path[0]] < total):
             return None
         flow = np.zeros((2, self.network.line_count), np.int64)
-        for tail, head in zip(path[: max(length - 1, 0)], path[1:length], strict=True):
+        for tail, head in itertools.pairwise(path):
             at = first[tail] + np.searchsorted(neighbour[first[tail] : first[tail + 1]], head)
             if capacity[line[at]] < total:
                 return None

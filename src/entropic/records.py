@@ -1,0 +1,94 @@
+"""The market's trade log and the grid's flows on disk: `trades.zarr` and `flows.zarr`, one row a trade or flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from entropic.columns import grow
+from entropic.ledger import Ledger
+from entropic.machines.exchange import Trade
+from entropic.machines.grid import GridOutcome
+from entropic.machines.pump import PumpResult
+from entropic.machines.trade_log import TRADE_COLUMNS, Settlement, trade_columns
+
+__all__ = ["FLOW_COLUMNS", "append_flows", "append_trades", "cut_records"]
+
+FLOW_COLUMNS: dict[str, tuple[str, str]] = {
+    "cycle": ("1", "cycle of the flow"),
+    "demand": ("1", "number of the demand that it served; -1: erasure"),
+    "source": ("1", "region whose battery paid"),
+    "sink": ("1", "region where it arrived"),
+    "quanta": ("quanta", "energy delivered"),
+    "loss": ("quanta", "energy lost on the way, beside it"),
+    "resistance": ("1e-9", "sum of the shares that the lines of the path lose"),
+    "hops": ("1", "regions on the path, both ends included"),
+}
+
+
+def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
+    """Add the trades of the ledger's cycles that took place, with what came of them."""
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in TRADE_COLUMNS}
+    books = ledger.entries
+    for cycle in sorted(trades):
+        at = cycle - ledger.first
+        done = []
+        for trade in trades[cycle]:
+            if books["partner"][at, trade.hot] != trade.cold:
+                continue  # its work was negative, and a battery could not pay
+            shares = int(books["gear"][at, trade.hot]), int(books["gear"][at, trade.cold])
+            heat = -int(books["gear_heat"][at, trade.hot]), int(books["gear_heat"][at, trade.cold])
+            done.append(Settlement(trade, PumpResult(sum(shares), *heat), *shares))
+        for name, values in trade_columns(cycle, done).items():
+            columns[name].append(values)
+    if not trades:
+        return
+    group = zarr.open_group(path / "trades.zarr", mode="a")
+    for name, parts in columns.items():
+        column = TRADE_COLUMNS[name]
+        attrs = {"units": column.units, "long_name": column.long_name}
+        grow(group, name, np.concatenate(parts), ("trade",), attrs)
+
+
+def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
+    """Add the grid's flows, with their paths, and what each demand got."""
+    if not outcomes:
+        return
+    group = zarr.open_group(path / "flows.zarr", mode="a")
+    parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in FLOW_COLUMNS}
+    paths, cycles, delivered = [], sorted(outcomes), []
+    for cycle in cycles:
+        flows = outcomes[cycle].flows
+        parts["cycle"].append(np.full(len(flows), cycle, np.int64))
+        parts["hops"].append(np.diff(flows.path_start).astype(np.int64))
+        for name in ("demand", "source", "sink", "quanta", "loss", "resistance"):
+            parts[name].append(getattr(flows, name).astype(np.int64))
+        paths.append(flows.path.astype(np.int64))
+        delivered.append(outcomes[cycle].delivered)
+    for name, (units, about) in FLOW_COLUMNS.items():
+        grow(group, name, np.concatenate(parts[name]), ("flow",), {"units": units, "long_name": about})
+    about = "regions on the paths, one path after another"
+    grow(group, "path", np.concatenate(paths), ("step",), {"units": "1", "long_name": about})
+    grow(group, "routed", np.array(cycles, np.int64), ("routing",), {"units": "1", "long_name": "cycles routed"})
+    about = "energy that each demand got"
+    grow(group, "delivered", np.array(delivered), ("routing", "demand_number"), {"units": "quanta", "long_name": about})
+
+
+def cut_records(path: Path, cycle: int) -> None:
+    """Forget rows beyond a cycle."""
+    for name in ("trades.zarr", "flows.zarr"):
+        if not (path / name).exists():
+            continue
+        group = zarr.open_group(path / name, mode="r+")
+        keep = int((np.asarray(group["cycle"][:]) <= cycle).sum())  # type: ignore[index]
+        sizes = {"trade": keep, "flow": keep}
+        if name == "flows.zarr":
+            sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
+            sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]
+        for _, array in group.arrays():
+            array.resize((sizes[array.metadata.dimension_names[0]], *array.shape[1:]))  # type: ignore[union-attr,index]

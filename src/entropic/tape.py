@@ -1,0 +1,76 @@
+"""The demon's tape on disk: bits of every cycle, by block that wrote them, readable for any other blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import zarr
+from numcodecs import blosc
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, BloscShuffle
+
+from entropic.config import Config
+from entropic.engine.state import TapePiece
+from entropic.lattice import Block
+
+__all__ = ["read_tape", "write_tape", "writes_tape"]
+
+
+def writes_tape(config: Config) -> bool:
+    """Whether the demon writes bits at all."""
+    return config.demon.lift or config.demon.sort
+
+
+def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int, last: int) -> int:
+    """Write a block's bits of the cycles first … last; returns how many cycles had any."""
+    pieces = tuple(pieces)
+    if not pieces:
+        return 0
+    rows = {piece.cycle: _unpacked(piece, block) for piece in pieces}
+    width = rows[pieces[0].cycle].shape[1]
+    place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}.zarr"
+    group = zarr.open_group(place, mode="w")
+    ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
+    ids[:] = block.region_ids
+    bits = group.create_array(
+        "bits",
+        shape=(last - first + 1, block.region_count, width),
+        chunks=(1, max(1, min(block.region_count, (1 << 24) // width)), width),
+        dtype="uint8",
+        dimension_names=("cycle", "region", "byte"),
+        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
+    )
+    for cycle, raw in rows.items():
+        bits[cycle - first] = raw
+    return len(pieces)
+
+
+def _unpacked(piece: TapePiece, block: Block) -> NDArray[np.uint8]:
+    return np.frombuffer(blosc.decompress(piece.packed), np.uint8).reshape(block.region_count, -1)
+
+
+def read_tape(path: str, block: Block, cycles: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+    """Bits of a block's regions in some cycles, whatever blocks wrote them: cycle → uint8[regions, bytes]."""
+    ids = block.region_ids
+    order = np.argsort(ids)
+    found: dict[int, NDArray[np.uint8]] = {}
+    wanted = set(cycles)
+    for part in sorted((Path(path) / "tape").glob("*-*")):
+        first, last = (int(n) for n in part.name.split("-"))
+        here = sorted(wanted & set(range(first, last + 1)))
+        if not here:
+            continue
+        for piece in sorted(part.glob("part-*.zarr")):
+            group = zarr.open_group(piece, mode="r")
+            owned = np.asarray(group["region"][:])  # type: ignore[index]
+            common = np.isin(owned, ids)
+            if not common.any():
+                continue
+            target = order[np.searchsorted(ids[order], owned[common])]
+            for cycle in here:
+                width = int(group["bits"].shape[2])  # type: ignore[union-attr,arg-type]
+                rows = found.setdefault(cycle, np.zeros((ids.size, width), np.uint8))
+                rows[target] = np.asarray(group["bits"][cycle - first])[common]  # type: ignore[index]
+    return found
