@@ -20,6 +20,7 @@ __all__ = [
     "E_REACH",
     "UNREACHABLE",
     "erasure_quanta_fast",
+    "erasure_quanta_rows",
     "ln_binomial",
     "ln_multinomial",
     "ln_multinomial_rows",
@@ -349,3 +350,16 @@ def erasure_quanta_fast(sites: int, quanta: int, nats: float) -> tuple[int, bool
             break
         energy -= 1
     return energy, certain
+
+
+@_jit
+def erasure_quanta_rows(
+    sites: int,
+    quanta: NDArray[np.int64],
+    nats: NDArray[np.float64],
+    energy: NDArray[np.int64],
+    certain: NDArray[np.bool_],
+) -> None:
+    """`erasure_quanta_fast` of many records, into ``energy`` and ``certain``."""
+    for i in range(quanta.size):
+        energy[i], certain[i] = erasure_quanta_fast(sites, quanta[i], nats[i])

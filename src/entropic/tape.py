@@ -70,7 +70,7 @@ def read_tape(path: str, block: Block, cycles: Iterable[int]) -> dict[int, NDArr
                 continue
             target = order[np.searchsorted(ids[order], owned[common])]
             for cycle in here:
-                width = int(group["bits"].shape[2])  # type: ignore[union-attr,arg-type]
+                width = int(group["bits"].shape[2])  # type: ignore[union-attr]
                 rows = found.setdefault(cycle, np.zeros((ids.size, width), np.uint8))
                 rows[target] = np.asarray(group["bits"][cycle - first])[common]  # type: ignore[index]
     return found

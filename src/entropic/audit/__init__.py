@@ -15,9 +15,12 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic.audit.exact import Exact, Law
-from entropic.audit.laws import Lift, Second
-from entropic.audit.replay import Replay, check_first_law
+from entropic.audit.flows import GridFlows
+from entropic.audit.laws import Demon, Lift, Second
+from entropic.audit.replay import Replay
 from entropic.audit.stored import check_field, check_opening, check_series
+from entropic.audit.tape import check_tape
+from entropic.audit.trades import Trades
 from entropic.errors import StoreError
 from entropic.initial import lattice_of
 from entropic.store import RunStore

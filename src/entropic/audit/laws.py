@@ -1,4 +1,4 @@
-"""The laws that are inequalities: the lift, the second law, exergy."""
+"""The laws that are inequalities: the lift, the second law, exergy, the demon."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from entropic import special
 from entropic.audit.exact import LEVEL, Exact, Law
+from entropic.audit.replay import entry
 from entropic.config import Config
 from entropic.lattice import Lattice
 
-__all__ = ["Lift", "Second"]
+__all__ = ["Demon", "Lift", "Second"]
 
 
 @final
@@ -37,7 +38,7 @@ class Lift:
             special.ln_multinomial_rows(counts[c], before[c])
             special.ln_multinomial_rows(shifted[c], after[c])
         self.exact.equal("entropy after the lift", page["entropy_lifted"], after, cycle)
-        quiet = page["erasure"] == 0
+        quiet = (page["erasure"] + sum(entry(page, n) for n in ("stored_loss", "compute", "line_loss"))) == 0
         self.exact.equal(
             "entropy at the cycle's end", np.where(quiet, page["entropy_hist"], 0.0), np.where(quiet, after, 0.0), cycle
         )
@@ -68,7 +69,10 @@ class Second:
         self.cycle = 0
         self.start = self.last = 0.0
         self.quanta0 = self.energy = 0
-        self.ln_kinds = _ln_conduction(lattice, config.relax.layers)
+        self.ln_kinds = _ln_conduction(lattice, config.relax.layers) + _ln_contact(lattice, config)
+        field = config.field
+        self.baths = tuple(math.log1p(1 / m) if m else math.inf for m in (field.bath_left or 0, field.bath_right or 0))
+        self.open_edges = field.edges == "baths"
 
     def open(self, opening: dict[str, NDArray[Any]]) -> None:
         self.start = self.last = self._regions(opening["quanta"])
@@ -80,17 +84,20 @@ class Second:
 
     def check(self, page: dict[str, NDArray[Any]]) -> None:
         sites = self.lattice.sites
-        for quanta, tape in zip(page["quanta"], page["tape"], strict=True):
+        rejected = self._rejected(page)
+        for quanta, tape, beyond_edges in zip(page["quanta"], page["tape"], rejected, strict=True):
             self.cycle += 1
             held = math.fsum(tape)
             now = self._regions(quanta) + held
-            margin = self.ln_kinds - (self.last - now) - math.log(LEVEL)
+            margin = self.ln_kinds - (self.last - now - beyond_edges) - math.log(LEVEL)
             if margin < self.worst_step:
                 self.worst_step, self.step_where = (
                     margin,
                     f"closest in cycle {self.cycle}: rose by {now - self.last:.6g} nats",
                 )
             self.last = now
+            if self.open_edges:
+                continue
             total = int(quanta.sum())
             beyond = self.start - float(special.ln_multiplicity(sites, total)) - held
             slack = 1e-12 * self.start
@@ -99,13 +106,33 @@ class Second:
                 self.worst_exergy = margin
                 self.exergy_where = f"closest in cycle {self.cycle}: work taken {self.quanta0 - total:,} quanta"
 
+    def _rejected(self, page: dict[str, NDArray[Any]]) -> list[float]:
+        """Entropy that each cycle gave to the baths: heat over temperature."""
+        total = np.zeros(len(page["quanta"]))
+        for end, beta in zip(("left", "right"), self.baths, strict=True):
+            heat = (entry(page, f"{end}_out") - entry(page, f"{end}_in")).sum(axis=1)
+            total += np.where(heat == 0, 0.0, heat * beta)
+        return [float(value) for value in total]
+
     def laws(self) -> list[Law]:
         step = self.worst_step if math.isfinite(self.worst_step) else 0.0
         exergy = self.worst_exergy if math.isfinite(self.worst_exergy) else 0.0
         return [
             Law("second law", step >= 0, step, self.step_where),
-            Law("exergy", exergy >= 0, exergy, self.exergy_where),
+            Law("exergy", exergy >= 0, exergy, "not a closed field" if self.open_edges else self.exergy_where),
         ]
+
+
+def _ln_contact(lattice: Lattice, config: Config) -> float:
+    """Log of a bound on the macrostates that trades and baths add in a cycle."""
+    total = 0.0
+    if config.exchange.enabled:
+        touched = max(1, int(config.exchange.contact * lattice.region_sites))
+        total += lattice.region_count // 2 * math.log(2 * touched * lattice.q_max + 1)
+    if config.field.edges == "baths":
+        face = lattice.sites // lattice.shape[4 - lattice.axes]
+        total += 2 * math.log(2 * face * lattice.q_max * max(config.relax.layers, 1) + 1)
+    return total
 
 
 def _ln_conduction(lattice: Lattice, layers: int) -> float:
@@ -117,3 +144,32 @@ def _ln_conduction(lattice: Lattice, layers: int) -> float:
         return 0.0
     faces = sum(2 * lattice.region_sites // size for size in lattice.region_shape)
     return (lattice.region_count - 1) * math.log(2 * lattice.q_max * faces * max(layers, 1) + 1)
+
+
+@final
+class Demon:
+    """Law 6: what the demon lifts is worth no more, in nats at the region's temperature, than what it writes down.
+
+    For a region whose microstate is uniform on its shell, P(n₁) ≤ e^{−(ΔS − I)}, ΔS ≥ W / T the entropy that leaves with the
+    work: so Σ (W / T − I), over regions and cycles, exceeds z with probability e^{−z} at most.
+    """
+
+    def __init__(self, config: Config, lattice: Lattice) -> None:
+        self.on, self.sites = config.demon.lift, lattice.region_sites
+        self.total, self.worst = 0.0, math.inf
+        self.work = self.cycle = 0
+
+    def check(self, page: dict[str, NDArray[Any]], relaxed: NDArray[np.int64]) -> None:
+        """Take in some cycles; ``relaxed``: energies before the lift."""
+        if not self.on or self.sites < 2:
+            return
+        beta = np.log1p((self.sites - 1) / (relaxed + 1.0))
+        gains = (page["lift"] * beta - page["record_nats"]).sum(axis=1)
+        sums = self.total + np.cumsum(gains)
+        self.worst = min(self.worst, -float(sums.max()) - math.log(LEVEL))
+        self.total, self.work = float(sums[-1]), self.work + int(page["lift"].sum())
+
+    def law(self) -> Law:
+        if not math.isfinite(self.worst):
+            return Law("demon", True, 0.0, "no demon lifts")
+        return Law("demon", self.worst >= 0, self.worst, f"{self.work:,} quanta lifted; Σ W/T − I = {self.total:.6g} nats")

@@ -1,8 +1,9 @@
-"""Energy, records, prices and tapes, replayed from histograms cycle by cycle."""
+"""Energy, records, prices, tapes and batteries, replayed cycle by cycle from histograms and flows."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, final
 
 import numpy as np
@@ -10,103 +11,198 @@ from numpy.typing import NDArray
 
 from entropic import entropy, special
 from entropic.audit.exact import Exact
+from entropic.audit.storage import Batteries
 from entropic.config import Config
 from entropic.lattice import Lattice
 
-__all__ = ["Replay", "check_first_law"]
+__all__ = ["Replay", "entry"]
+
+Page = Mapping[str, NDArray[Any]]
 
 
-def check_first_law(first: Exact, state: Replay, page: dict[str, NDArray[Any]], cycle: int) -> None:
-    before = np.vstack([state.quanta[None], page["quanta"][:-1]])
-    charge = np.vstack([state.battery[None], page["battery"][:-1]])
-    counts = page["counts"].astype(np.int64)
-    levels = np.arange(counts.shape[2], dtype=np.int64)
-    relaxed = before + page["heat"]
-    first.equal("sites of the histogram", counts.sum(axis=2), np.full(before.shape, state.sites), cycle)
-    first.equal("energy of the histogram", counts @ levels, relaxed, cycle)
-    first.equal("heat between regions", page["heat"].sum(axis=1)[:, None], np.zeros((len(before), 1), np.int64), cycle)
-    first.equal("energy of the region", page["quanta"], relaxed - page["lift"] + page["erasure"], cycle)
-    first.equal("energy of the battery", page["battery"], charge + page["lift"] - page["erasure"], cycle)
-    ones = np.where(page["measured"], counts[:, :, state.threshold :].sum(axis=2), 0)
-    first.equal("ones of the record", page["ones"], ones, cycle)
-    first.equal("work of the lift", page["lift"], ones * state.threshold, cycle)
+def entry(page: Page, name: str) -> NDArray[Any]:
+    """Entries of an account, zeros where the run has no such machine: [cycles, regions]."""
+    return page[name] if name in page else np.zeros(page["quanta"].shape, np.int64)
 
 
 @final
 class Replay:
     """Balances carried from cycle to cycle: energy, batteries, and every region's tape."""
 
-    def __init__(self, config: Config, lattice: Lattice, opening: dict[str, NDArray[Any]]) -> None:
+    def __init__(self, config: Config, lattice: Lattice, opening: Mapping[str, NDArray[Any]]) -> None:
+        n = lattice.region_count
         self.sites = lattice.region_sites
         self.threshold = config.demon.threshold
         self.kind = config.demon.record
         self.raw = self.kind == "raw"
-        self.lift, self.erase = config.demon.lift, config.demon.erase
-        self.share = config.demon.tape_nats / lattice.region_count
+        self.sort, self.lift, self.erase = config.demon.sort, config.demon.lift, config.demon.erase
+        self.grid = config.grid.enabled
+        self.share = config.demon.tape_nats / n
         self.quanta = opening["quanta"].astype(np.int64)
-        self.battery = opening["battery"].astype(np.int64)
-        n = lattice.region_count
+        self.batteries = Batteries(config, self.sites, opening["battery"].astype(np.int64))
         self.tape = np.zeros(n)
         self.stopped = np.zeros(n, np.int64)
         self.waiting: list[deque[int]] = [deque() for _ in range(n)]
-        self._known: dict[int, float] = {}
+        self.grid_erasure = np.zeros(n, np.int64)  # of the last cycle, by region
+        self.grid_drawn = np.zeros(n, np.int64)
+        self._tables: dict[int, NDArray[np.float64]] = {}
 
-    def nats(self, ones: int) -> float:
-        if ones not in self._known:
-            self._known[ones] = float(special.record_nats(self.sites, ones, self.raw))
-        return self._known[ones]
+    @property
+    def battery(self) -> NDArray[np.int64]:
+        return self.batteries.content
 
-    def information(self, exact: Exact, page: dict[str, NDArray[Any]], cycle: int) -> None:
-        """Records, tape, prices of erasure and stops, replayed from the histograms alone."""
-        cycles, regions = page["quanta"].shape
+    # -- energy --
+
+    def first_law(self, first: Exact, page: Page, cycle: int) -> NDArray[np.int64]:
+        """Every region's and every battery's account; returns energies before the lift, [cycles, regions]."""
+        before = np.vstack([self.quanta[None], page["quanta"][:-1]])
         counts = page["counts"].astype(np.int64)
-        ones = counts[:, :, self.threshold :].sum(axis=2)
         levels = np.arange(counts.shape[2], dtype=np.int64)
-        lifted = counts @ levels - page["lift"]
-        battery = np.vstack([self.battery[None], page["battery"][:-1]]) + page["lift"]
-        expect = {
-            n: np.zeros((cycles, regions), page[n].dtype) for n in ("record_nats", "erased_nats", "erasure", "tape")
-        }
-        expect["measured"] = np.zeros((cycles, regions), np.bool_)
-        expect["stopped"] = np.zeros((cycles, regions), np.int64)
-        for c in range(cycles):
-            for r in range(regions):
-                queue = self.waiting[r]
-                if self.lift and not self.stopped[r]:
-                    nats = self.nats(int(ones[c, r]))
-                    if self.tape[r] + nats > self.share:
-                        self.stopped[r] = cycle + c
-                    else:
-                        expect["measured"][c, r], expect["record_nats"][c, r] = True, nats
-                        self.tape[r] += nats
-                        if self.erase:
-                            queue.append(int(ones[c, r]))
-                if queue:
-                    self._pay(expect, c, r, int(lifted[c, r]), int(battery[c, r]))
-                expect["tape"][c, r], expect["stopped"][c, r] = self.tape[r], self.stopped[r]
-        for name, values in expect.items():
-            exact.equal(name, page[name], values, cycle)
+        bath = entry(page, "left_in") - entry(page, "left_out") + entry(page, "right_in") - entry(page, "right_out")
+        relaxed = before + page["heat"] + bath + entry(page, "gear_heat")
+        waste = entry(page, "stored_loss") + entry(page, "compute") + entry(page, "line_loss")
+        first.equal("sites of the histogram", counts.sum(axis=2), np.full(before.shape, self.sites), cycle)
+        first.equal("energy of the histogram", counts @ levels, relaxed, cycle)
+        first.equal("heat between regions", page["heat"].sum(axis=1)[:, None], np.zeros((len(before), 1), int), cycle)
+        first.equal("energy of the region", page["quanta"], relaxed - page["lift"] + page["erasure"] + waste, cycle)
+        ones = np.where(page["measured"], counts[:, :, self.threshold :].sum(axis=2), 0)
+        first.equal("ones of the record", page["ones"], ones, cycle)
+        first.equal("work of the lift", page["lift"], ones * self.threshold, cycle)
+        if self.grid:
+            given = page["erasure"] + page["compute"] + page["delivered_out"] + page["line_loss"]
+            first.equal("what batteries gave", page["drawn"].sum(axis=1)[:, None], given.sum(axis=1)[:, None], cycle)
+        return relaxed
 
-    def _pay(self, expect: dict[str, NDArray[Any]], c: int, r: int, quanta: int, battery: int) -> None:
+    # -- information --
+
+    def nats(self, bits: int, ones: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Nats of records of some bits with ``ones`` set."""
+        table = self._tables.get(bits, np.zeros(0))
+        top = int(ones.max(initial=0)) + 1
+        if table.size < top:
+            more = [special.record_nats(bits, k, self.raw) for k in range(table.size, top)]
+            table = self._tables[bits] = np.concatenate([table, more])
+        return table[ones]
+
+    def information(self, exact: Exact, energy: Exact, page: Page, relaxed: NDArray[np.int64], cycle: int) -> None:
+        """Records, tape, prices of erasure, stops and batteries, replayed from the histograms."""
+        names = ("record_nats", "erased_nats", "erasure", "tape", "measured", "stopped", "battery")
+        expect = {name: np.zeros_like(page[name]) for name in names}
+        extra = [n for n in ("sorted", "sort_nats", "stored_loss") if n in page]
+        expect |= {name: np.zeros_like(page[name]) for name in extra}
+        ones = page["counts"].astype(np.int64)[:, :, self.threshold :].sum(axis=2)
+        drawn = page["drawn"] if self.grid else page["erasure"]
+        for c in range(len(ones)):
+            out = {name: values[c] for name, values in expect.items()}
+            lost = self.batteries.trade(entry(page, "gear")[c])
+            codes = self._records(out, page, c, ones[c], cycle + c)
+            lost += self.batteries.charge(page["lift"][c])
+            lost += self.batteries.rest()
+            quanta = relaxed[c] - page["lift"][c]
+            own = self._pay(out, codes, quanta, self.batteries.credit())
+            lost += self.batteries.draw(own)
+            self.grid_erasure, self.grid_drawn = page["erasure"][c] - own, drawn[c] - own
+            if self.grid:
+                self._pay_by_grid(out, quanta + own)
+                lost += self.batteries.draw(np.maximum(self.grid_drawn, 0))
+            out["tape"][:], out["stopped"][:], out["battery"][:] = self.tape, self.stopped, self.batteries.content
+            if "stored_loss" in out:
+                out["stored_loss"][:] = lost
+        for name, values in expect.items():
+            (energy if name in ("battery", "stored_loss") else exact).equal(name, page[name], values, cycle)
+
+    def _records(
+        self, out: dict[str, NDArray[Any]], page: Page, c: int, ones: NDArray[np.int64], cycle: int
+    ) -> list[NDArray[np.int64]]:
+        """Write this cycle's records to the tapes; returns codes that enter the queues, −1 for none."""
+        codes = []
+        if self.sort:
+            pairs = self.sites // 2
+            found = page["sort_ones"][c]
+            written = self._write(out, "sorted", "sort_nats", self.nats(pairs, found), cycle)
+            codes.append(np.where(written, found + self.sites + 1, -1))
+        if self.lift:
+            written = self._write(out, "measured", "record_nats", self.nats(self.sites, ones), cycle)
+            codes.append(np.where(written, ones, -1))
+        return codes if self.erase else []
+
+    def _write(
+        self, out: dict[str, NDArray[Any]], flag: str, name: str, nats: NDArray[np.float64], cycle: int
+    ) -> NDArray[np.bool_]:
+        running = self.stopped == 0
+        fits = self.tape + nats <= self.share
+        self.stopped[running & ~fits] = cycle
+        written: NDArray[np.bool_] = running & fits
+        out[flag][:], out[name][:] = written, np.where(written, nats, 0.0)
+        self.tape += np.where(written, nats, 0.0)
+        return written
+
+    def _pay(
+        self,
+        out: dict[str, NDArray[Any]],
+        codes: list[NDArray[np.int64]],
+        quanta: NDArray[np.int64],
+        credit: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Pay from each region's own battery, oldest first; returns quanta paid."""
+        paid = np.zeros(quanta.size, np.int64)
+        if not self.erase:
+            return paid
+        slow = np.array([bool(queue) for queue in self.waiting])
+        if len(codes) == 1:
+            entered = codes[0] >= 0
+            nats = np.where(entered, out["record_nats"] if self.lift else out["sort_nats"], 0.0)
+            price, certain = np.zeros(quanta.size, np.int64), np.zeros(quanta.size, np.bool_)
+            special.erasure_quanta_rows(self.sites, quanta, nats, price, certain)
+            quick = entered & ~slow & certain & (price >= 0) & (price <= credit)
+            paid[quick] = price[quick]
+            out["erased_nats"][quick] += nats[quick]
+            self.tape[quick] = 0.0
+            slow |= entered & ~quick
+        else:
+            slow |= np.any([code >= 0 for code in codes], axis=0) if codes else False
+            quick = np.zeros(quanta.size, np.bool_)
+        for r in np.flatnonzero(slow):
+            if not quick[r]:
+                self.waiting[r].extend(int(code[r]) for code in codes if code[r] >= 0)
+                paid[r] = self._pay_queue(out, int(r), int(quanta[r]), int(credit[r]))
+        out["erasure"] += paid
+        return paid
+
+    def _pay_queue(self, out: dict[str, NDArray[Any]], r: int, quanta: int, credit: int) -> int:
         queue, paid = self.waiting[r], 0
         while queue:
-            price = self._price(quanta, queue[0])
-            if price is None or price > battery:
+            price = self._price(quanta + paid, queue[0])
+            if price is None or price > credit - paid:
                 break
-            quanta, battery, paid = quanta + price, battery - price, paid + 1
-            expect["erasure"][c, r] += price
-            nats = self.nats(queue.popleft())
-            expect["erased_nats"][c, r] += nats
-            self.tape[r] -= nats
-        if paid and not queue:
+            paid += price
+            self._blank(out, r)
+        return paid
+
+    def _blank(self, out: dict[str, NDArray[Any]], r: int) -> None:
+        bits, ones = self._record(self.waiting[r].popleft())
+        nats = float(self.nats(bits, np.array([ones]))[0])
+        out["erased_nats"][r] += nats
+        self.tape[r] -= nats
+        if not self.waiting[r]:
             self.tape[r] = 0.0
 
-    def _price(self, quanta: int, ones: int) -> int | None:
-        energy, certain = special.erasure_quanta_fast(self.sites, quanta, self.nats(ones))
-        if certain:
-            return None if energy == special.UNREACHABLE else int(energy)
-        return entropy.erasure_quanta(self.sites, quanta, ones, self.kind)
+    def _pay_by_grid(self, out: dict[str, NDArray[Any]], quanta: NDArray[np.int64]) -> None:
+        """The oldest record of each region that the books say the grid paid for, at its price."""
+        for r in np.flatnonzero(self.grid_erasure):
+            if not self.waiting[r]:
+                continue
+            price = self._price(int(quanta[r]), self.waiting[r][0])
+            out["erasure"][r] += price or 0
+            self._blank(out, int(r))
 
-    def close(self, page: dict[str, NDArray[Any]]) -> None:
-        """Carry the stored balances over (they were checked)."""
-        self.quanta, self.battery = page["quanta"][-1].astype(np.int64), page["battery"][-1].astype(np.int64)
+    def _record(self, code: int) -> tuple[int, int]:
+        return (self.sites, code) if code <= self.sites else (self.sites // 2, code - self.sites - 1)
+
+    def _price(self, quanta: int, code: int) -> int | None:
+        bits, ones = self._record(code)
+        return entropy.erasure_quanta(self.sites, quanta, ones, self.kind, bits)
+
+    def close(self, page: Page) -> None:
+        """Carry the stored energies over (they were checked)."""
+        self.quanta = page["quanta"][-1].astype(np.int64)

@@ -31,13 +31,14 @@ def sort(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockStat
             continue
         record = rules.demon.sort(region)
         nats = rules.landauer.nats_of(rules.landauer.sort_code(record.ones))
+        row["sort_ones"][i] = record.ones
         if tape[i] + nats > rules.tape_share:
             rules.demon.undo(region, record)
             stopped[i] = cycle
             continue
         bits[i] = record.packed
         tape[i] += nats
-        row["sorted"][i], row["sort_ones"][i], row["sort_nats"][i] = True, record.ones, nats
+        row["sorted"][i], row["sort_nats"][i] = True, nats
         row["gradient"][i] = record.gradient
     unpaid = state.unpaid
     if rules.erase:
