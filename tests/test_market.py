@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from itertools import pairwise, permutations
+from itertools import permutations, product
 from typing import Any
 
 import mpmath
@@ -84,16 +84,17 @@ def test_the_exact_route_agrees_with_the_fast_one(
 
 
 def test_floats_cannot_see_the_golden_ratio() -> None:
-    """Beside an empty region 2:1 and 3:1 tie at x = (sqrt 5 - 1)/2; Fibonacci's ratios pass it by turns, at last nearer than 1e-24."""
+    """Beside an empty region 3:1 beats 2:1 just when x² + x > 1.  Fibonacci's ratios, and mediants of them, come as near as 1e-24."""
     fibonacci = [1, 1]
-    while fibonacci[-1] < 10**12:
+    while fibonacci[-1] < 2 * 10**10:
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
-    winners = []
-    for sites, quanta in pairwise(fibonacci[2:]):
-        found = picked(EntropyExchange(((2, 1), (3, 1)), 0.1), [0, quanta], sites)
-        assert found == reference.match(((2, 1), (3, 1)), [0, quanta], sites)
-        winners.append(found[0][2])
-    assert winners == [winners[0], 5 - winners[0]] * (len(winners) // 2) + winners[:1] * (len(winners) % 2)
+    market, winners = EntropyExchange(((2, 1), (3, 1)), 0.1), set()
+    for k, a, b in product(range(20, len(fibonacci)), range(1, 9), range(9)):
+        quanta, sites = a * fibonacci[k] + b * fibonacci[k - 1], a * fibonacci[k - 1] + b * fibonacci[k - 2]
+        m = 3 if quanta**2 + quanta * (quanta + sites) > (quanta + sites) ** 2 else 2
+        assert picked(market, [0, quanta], sites) == [(1, 0, m, 1)]
+        winners.add(m)
+    assert winners == {2, 3}
 
 
 @pytest.mark.parametrize("k", [1, 7, 10**6, 10**12])
@@ -104,6 +105,21 @@ def test_at_its_carnot_point_a_gear_does_not_trade(k: int) -> None:
     assert picked(market, [3 * k, k - 1], 3 * k) == [(0, 1, 2, 1)]
     assert picked(market, [3 * k, k + 1], 3 * k) == []
     assert picked(EntropyExchange(((2, 1),), 0.1, 0.5), [3 * k, k], 3 * k) == []
+
+
+def test_floats_cannot_see_every_carnot_point() -> None:
+    """2:1 works just when Q_h² > Q_c (2 Q_h + N).  Where x_(k+1) = c x_k - x_(k-1), x_k² misses x_(k-1) x_(k+1) by a small constant."""
+    market, outcomes = EntropyExchange(((2, 1),), 0.1), set()
+    for first, c, scale in product((0, 1), range(3, 40), range(1, 12, 2)):
+        cold, hot = first, 1
+        while hot < 3 * 10**10 // scale:
+            cold, hot, over = hot, c * hot - cold, c * (c * hot - cold) - hot
+            sites = scale * (over - 2 * hot)
+            if hot > 10**6 and sites <= 10**12:
+                found = picked(market, [scale * hot, scale * cold], sites)
+                assert found == ([(0, 1, 2, 1)] if hot**2 > cold * over else [])
+                outcomes.add(len(found))
+    assert outcomes == {0, 1}
 
 
 # Carnot's share halfway between two gears, with T_c/T_h rational: Q_h, Q_c, N.
@@ -126,6 +142,22 @@ def test_between_equals_the_first_is_taken(
         lower = min(working, key=lambda g: 1 - g[1] / g[0])
         assert picked(EntropyExchange(order, 0.1, nudged), [cold, hot], sites) == [(1, 0, *lower)]
     assert compare_ratio(hot, cold, sites, Fraction(1, 4) if share == 0.5 else Fraction(7, 12)) == 0
+
+
+def test_carnot_s_share_within_a_float_of_the_middle() -> None:
+    """The share is the float nearest to where two gears are equally near, and its neighbours: digits decide."""
+    draw, offer = np.random.default_rng(8), ((3, 2), (2, 1))
+    winners = set()
+    for cold, gap, sites in draw.integers(1, 10**6, (150, 3)).tolist():
+        hot = 20 * (cold + gap)
+        with mpmath.workdps(60):
+            carnot = 1 - reference.temperature(cold, sites) / reference.temperature(hot, sites)
+            middle = float(mpmath.mpf(5) / 12 / carnot)
+        for share in (math.nextafter(middle, 0.0), middle, math.nextafter(middle, 1.0)):
+            found = picked(EntropyExchange(offer, 0.1, share), [hot, cold], sites)
+            assert found == reference.match(offer, [hot, cold], sites, share)
+            winners.update(trade[2] for trade in found)
+    assert winners == {2, 3}
 
 
 def test_gears_of_one_ratio() -> None:
@@ -168,9 +200,9 @@ def test_comparing_temperatures(a: int, b: int, sites: int, bound: Fraction) -> 
 @pytest.mark.parametrize(("i", "j"), [(1, 2), (1, 4), (4, 9), (7, 12), (2, 42), (41, 42)])
 def test_rational_ratios_are_recognised(i: int, j: int) -> None:
     """A = 2^i, B = 2^j: the least N and Q with ln A / ln B = i / j exactly."""
-    product = math.lcm(2**i - 1, 2**j - 1)
-    hot, cold = product // (2**i - 1) - 1, product // (2**j - 1) - 1
-    sites = product + 1
+    rise = math.lcm(2**i - 1, 2**j - 1)
+    hot, cold = rise // (2**i - 1) - 1, rise // (2**j - 1) - 1
+    sites = rise + 1
     assert compare_ratio(hot, cold, sites, Fraction(i, j)) == 0
     assert compare_ratio(hot, cold, sites, Fraction(i, j) + Fraction(1, 10**60)) == -1
     assert compare_ratio(hot, cold, sites, Fraction(i, j) - Fraction(1, 10**60)) == 1
@@ -210,6 +242,46 @@ def test_shares_that_come_out_whole() -> None:
         assert MARKET.split(-3 * k, 14, 0, 16) == (-2 * k, -k)
         assert MARKET.split(5 * k, 510, 14, 7666) == (3 * k, 2 * k)
     assert [MARKET.split(w, 9, 9, 5) for w in (0, 7, -7)] == [(0, 0), (3, 4), (-3, -4)]  # the limit of equal quotes
+
+
+@pytest.mark.parametrize(
+    ("base", "i", "j"),
+    [
+        (2, 1, 2),
+        (2, 1, 3),
+        (2, 2, 3),
+        (2, 1, 4),
+        (2, 3, 4),
+        (2, 1, 5),
+        (2, 1, 6),
+        (3, 1, 2),
+        (3, 1, 3),
+        (3, 2, 3),
+        (3, 1, 4),
+    ],
+)
+def test_whole_shares_at_every_rational_price(base: int, i: int, j: int) -> None:
+    """A = base^(i²), B = base^(j²): sqrt(T_c/T_h) = i/j, the hot side gets j/(i+j), whole for every multiple of i + j."""
+    hot_part, cold_part = base ** (i * i) - 1, base ** (j * j) - 1
+    rise = math.lcm(hot_part, cold_part)
+    for k in range(1, 400):
+        assert MARKET.split(k * (i + j), rise // hot_part - 1, rise // cold_part - 1, rise + 1) == (k * j, k * i)
+        assert MARKET.split(k * (i + j) - 1, rise // hot_part - 1, rise // cold_part - 1, rise + 1)[0] == k * j - 1
+
+
+def test_shares_that_are_nearly_whole() -> None:
+    """Work at the denominators of the share's continued fraction: it misses a whole number by less than 1/W, unseen by floats."""
+    draw = np.random.default_rng(9)
+    for cold, gap, sites in draw.integers(2, 10**7, (60, 3)).tolist():
+        hot = cold + gap
+        with mpmath.workdps(80):
+            rest = 1 / (1 + mpmath.sqrt(reference.temperature(cold, sites) / reference.temperature(hot, sites)))
+            older, work = 0, 1
+            while work < 10**15:
+                rest = 1 / (rest - mpmath.floor(rest))
+                older, work = work, int(mpmath.floor(rest)) * work + older
+                share = reference.hot_share(work, hot, cold, sites)
+                assert MARKET.split(work, hot, cold, sites) == (share, work - share)
 
 
 def test_the_share_rises_with_the_gradient() -> None:
