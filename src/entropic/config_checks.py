@@ -78,7 +78,7 @@ def _check_dtype(config: Config) -> Iterator[Finding]:
     """The tail x^q_max, x = m/(1 + m), that a thermal state of the largest mean m has beyond the dtype."""
     field = config.field
     means = (field.hot or 0.0, field.cold or 0.0) if field.initial == "hot-cold" else (field.mean,)
-    mean = max(means) + config.battery.initial
+    mean = max(max(means) + config.battery.initial, field.bath_left or 0.0, field.bath_right or 0.0)
     if _fits(mean, field.q_max):
         return
     limit = 1 / math.expm1(-math.log(MAX_TAIL) / field.q_max)
@@ -108,13 +108,48 @@ def _check_demands(config: Config) -> Iterator[Finding]:
             yield Finding(path, show(demand.region), expected, "correct the number, or regions")
 
 
+def _check_battery(config: Config) -> Iterator[Finding]:
+    battery = config.battery
+    if battery.initial > battery.capacity:
+        expected = f"at most battery.capacity, {battery.capacity:g}"
+        yield Finding(("battery", "initial"), show(battery.initial), expected, "raise the capacity, or charge less")
+
+
+def _check_machines(config: Config) -> Iterator[Finding]:
+    """Machines that contradict the field."""
+    sites = config.field.sites_per_region
+    if config.exchange.enabled and sites < 2:
+        yield Finding(
+            ("exchange", "enabled"), "true", "regions of 2 sites at least, for a temperature", "merge regions"
+        )
+    if config.demon.sort and sites < 2:
+        yield Finding(
+            ("demon", "sort"), "true", "regions of 2 sites at least, for a pair", "merge regions, or do not sort"
+        )
+    q_max = config.field.q_max
+    for number, gear in enumerate(config.exchange.gears):
+        if max(gear) > q_max:
+            path = ("exchange", "gears", number)
+            yield Finding(
+                path, show(gear), f"at most {q_max} a turn, the most that a site holds", "take a smaller gear"
+            )
+    demands = config.grid.demands
+    if demands and not config.grid.enabled:
+        yield Finding(("grid", "demands"), "demands", "none while the grid is off", "set enabled = true in [grid]")
+    total = sum(demand.quanta for demand in demands)
+    if total >= 2**62:
+        yield Finding(("grid", "demands"), show(total), "below 2^62 quanta a cycle in all", "ask for less")
+
+
 CHECKS: dict[Callable[[Config], Iterator[Finding]], str] = {  # with the keys that each rests on
     _check_regions: "field.shape field.regions",
     _check_sites: "field.shape",
     _check_periodic: "field.shape field.edges",
     _check_companions: "field.initial field.hot field.cold field.edges field.bath_left field.bath_right",
     _check_threshold: "demon.threshold field.dtype",
-    _check_dtype: "field.dtype field.initial field.mean field.hot field.cold battery.initial",
+    _check_dtype: "field.dtype field.initial field.mean field.hot field.cold field.bath_left field.bath_right battery.initial",
     _check_gears: "exchange.gears",
     _check_demands: "grid.demands field.regions",
+    _check_battery: "battery.initial battery.capacity",
+    _check_machines: "field.shape field.regions field.dtype exchange.enabled exchange.gears demon.sort grid.demands grid.enabled",
 }

@@ -15,6 +15,16 @@ from entropic.store import RunStore
 
 __all__ = ["entropies", "summarise"]
 
+_TOTALS = {
+    "lift": ("lift",),
+    "gross": ("lift", "gear"),
+    "erasure": ("erasure",),
+    "losses": ("stored_loss", "line_loss"),
+    "delivered": ("compute", "delivered_out"),
+    "imported": ("left_in", "right_in"),
+    "exported": ("left_out", "right_out", "delivered_out"),
+}
+
 
 def entropies(sites: int, quanta: np.ndarray[Any, Any], hist: np.ndarray[Any, Any], tape: float) -> dict[str, float]:
     """The ladder's ends, nats: histogram, regions, equilibrium; and the tape."""
@@ -35,8 +45,8 @@ def summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
     books = store.books() if (store.path / "books.zarr").exists() else {}
     generation = newest_sound(store.checkpoints)
     laws = audit(store.path, initial=False, files=False)
-    gross = int(books["lift"].sum()) if books else 0
-    erasure = int(books["erasure"].sum()) if books else 0
+    total = {name: sum(int(books[n].sum()) for n in parts if n in books) for name, parts in _TOTALS.items()}
+    gross, erasure = total["gross"], total["erasure"]
     last = {n: v[-1] for n, v in books.items()} if books else {**opening, "tape": np.zeros(lattice.region_count)}
     begun = int(opening["quanta"].sum() + opening["battery"].sum())
     stopped = np.asarray(last.get("stopped", np.zeros(1, np.int64)))
@@ -52,13 +62,18 @@ def summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
             "gross": gross,
             "erasure": erasure,
             "net": gross - erasure,
-            "losses": 0,
-            "delivered": 0,
-            "imported": 0,
-            "exported": 0,
+            "losses": total["losses"],
+            "delivered": total["delivered"],
+            "imported": total["imported"],
+            "exported": total["exported"],
+            "lift": total["lift"],
+            "gears": gross - total["lift"],
             "battery": int(last["battery"].sum()),
-            "record_nats": float(math.fsum(books["record_nats"].ravel())) if books else 0.0,
-            "first_law_residual": int(last["quanta"].sum() + last["battery"].sum()) - begun,
+            "record_nats": math.fsum(math.fsum(books[n].ravel()) for n in ("record_nats", "sort_nats") if n in books),
+            "first_law_residual": int(last["quanta"].sum() + last["battery"].sum())
+            + total["exported"]
+            - total["imported"]
+            - begun,
         },
         "demon": {
             "regions_stopped": int((stopped > 0).sum()),

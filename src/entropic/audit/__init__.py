@@ -58,20 +58,24 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     information = Exact("information")
     lift = Lift()
     second = Second(lattice, config)
+    demon, trades = Demon(config, lattice), Trades(config, lattice)
     try:
         opening = store.opening()
         group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
         if initial:
             check_opening(first, config, lattice, opening)
         state = Replay(config, lattice, opening)
+        flows = GridFlows(store.path, config, lattice)
         second.open(opening)
         reached = 0
         for name, array in group.arrays() if group is not None else ():
             first.equal(f"books: rows of {name}", array.shape[0], group["cycle"].shape[0])  # type: ignore[index,union-attr]
         for page in _pages(group):
             first.equal("cycle numbers", page["cycle"], np.arange(reached + 1, reached + 1 + page["cycle"].size))
-            check_first_law(first, state, page, reached + 1)
-            state.information(information, page, reached + 1)
+            relaxed = state.first_law(first, page, reached + 1)
+            trades.check(first, page, relaxed, reached + 1)
+            demon.check(page, relaxed)
+            state.information(information, first, page, relaxed, reached + 1, flows)
             lift.check(page, state.threshold, lattice.region_sites, reached + 1)
             second.check(page)
             state.close(page)
@@ -79,11 +83,13 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
         check_series(first, store, config, lattice, reached)
         if files:
             check_field(first, store, lattice, state, reached)
+        reversal = check_tape(store.path, config, lattice, reached) if files else None
     except (KeyError, IndexError, ValueError, TypeError, OSError, RuntimeError) as error:  # blosc: RuntimeError
         raise StoreError(
             f"{path}: the books cannot be read: {error}.", "restore them from a copy, or run again"
         ) from error
-    return [first.law(), information.law(), lift.law(), *second.laws()]
+    laws = [first.law(), information.law(), lift.law(), *second.laws(), trades.law(), demon.law()]
+    return [*laws, reversal] if reversal else laws
 
 
 def _pages(group: zarr.Group | None) -> Iterator[dict[str, NDArray[Any]]]:

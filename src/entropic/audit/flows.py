@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -39,14 +40,21 @@ class GridFlows:
         self.kinds = [d.kind for d in config.grid.demands]
 
     def check(
-        self, exact: Exact, page: dict[str, NDArray[Any]], erasure: NDArray[np.int64], drawn: NDArray[np.int64], cycle: int
+        self,
+        exact: Exact,
+        page: dict[str, NDArray[Any]],
+        erasure: NDArray[np.int64],
+        drawn: NDArray[np.int64],
+        cycle: int,
     ) -> None:
         """One cycle: ``erasure`` and ``drawn``: what regions got and gave through the grid; ``page``: that cycle's books."""
         if not self.on:
             return
         n = self.lattice.region_count
         at = np.flatnonzero(self.flows["cycle"] == cycle) if self.flows else np.zeros(0, np.int64)
-        flow = {name: self.flows[name][at] for name in self.flows if self.flows[name].shape == self.flows["cycle"].shape}
+        flow = {
+            name: self.flows[name][at] for name in self.flows if self.flows[name].shape == self.flows["cycle"].shape
+        }
         sums = {name: np.zeros(n, np.int64) for name in ("erasure", "compute", "delivered_out", "drawn")}
         if at.size:
             np.add.at(sums["drawn"], flow["source"], flow["quanta"] + flow["loss"])
@@ -72,7 +80,7 @@ class GridFlows:
         for f in at:
             path = self.flows["path"][starts[f] : starts[f + 1]].tolist()
             exact.equal("ends of a path", np.array([path[0], path[-1]]), self._row(f), cycle)
-            for a, b in zip(path[:-1], path[1:], strict=True):
+            for a, b in itertools.pairwise(path):
                 used[_ends(a, b)] += int(self.flows["quanta"][f])
         over = sum(quanta > self._room(line) for line, quanta in used.items())
         exact.equal("lines over their capacity", np.int64(over), np.int64(0), cycle)

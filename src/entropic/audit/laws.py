@@ -111,7 +111,7 @@ class Second:
         total = np.zeros(len(page["quanta"]))
         for end, beta in zip(("left", "right"), self.baths, strict=True):
             heat = (entry(page, f"{end}_out") - entry(page, f"{end}_in")).sum(axis=1)
-            total += np.where(heat == 0, 0.0, heat * beta)
+            total[heat != 0] += heat[heat != 0] * beta
         return [float(value) for value in total]
 
     def laws(self) -> list[Law]:
@@ -172,4 +172,6 @@ class Demon:
     def law(self) -> Law:
         if not math.isfinite(self.worst):
             return Law("demon", True, 0.0, "no demon lifts")
-        return Law("demon", self.worst >= 0, self.worst, f"{self.work:,} quanta lifted; Σ W/T − I = {self.total:.6g} nats")
+        return Law(
+            "demon", self.worst >= 0, self.worst, f"{self.work:,} quanta lifted; Σ W/T − I = {self.total:.6g} nats"
+        )

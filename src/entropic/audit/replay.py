@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from entropic import entropy, special
 from entropic.audit.exact import Exact
+from entropic.audit.flows import GridFlows
 from entropic.audit.storage import Batteries
 from entropic.config import Config
 from entropic.lattice import Lattice
@@ -43,8 +44,6 @@ class Replay:
         self.tape = np.zeros(n)
         self.stopped = np.zeros(n, np.int64)
         self.waiting: list[deque[int]] = [deque() for _ in range(n)]
-        self.grid_erasure = np.zeros(n, np.int64)  # of the last cycle, by region
-        self.grid_drawn = np.zeros(n, np.int64)
         self._tables: dict[int, NDArray[np.float64]] = {}
 
     @property
@@ -84,8 +83,10 @@ class Replay:
             table = self._tables[bits] = np.concatenate([table, more])
         return table[ones]
 
-    def information(self, exact: Exact, energy: Exact, page: Page, relaxed: NDArray[np.int64], cycle: int) -> None:
-        """Records, tape, prices of erasure, stops and batteries, replayed from the histograms."""
+    def information(
+        self, exact: Exact, energy: Exact, page: Page, relaxed: NDArray[np.int64], cycle: int, flows: GridFlows
+    ) -> None:
+        """Records, tape, prices of erasure, stops and batteries, replayed from the histograms; the grid's flows."""
         names = ("record_nats", "erased_nats", "erasure", "tape", "measured", "stopped", "battery")
         expect = {name: np.zeros_like(page[name]) for name in names}
         extra = [n for n in ("sorted", "sort_nats", "stored_loss") if n in page]
@@ -101,10 +102,11 @@ class Replay:
             quanta = relaxed[c] - page["lift"][c]
             own = self._pay(out, codes, quanta, self.batteries.credit())
             lost += self.batteries.draw(own)
-            self.grid_erasure, self.grid_drawn = page["erasure"][c] - own, drawn[c] - own
             if self.grid:
-                self._pay_by_grid(out, quanta + own)
-                lost += self.batteries.draw(np.maximum(self.grid_drawn, 0))
+                erased, sent = page["erasure"][c] - own, drawn[c] - own
+                flows.check(energy, {name: page[name][c] for name in page}, erased, sent, cycle + c)
+                self._pay_by_grid(out, erased, quanta + own)
+                lost += self.batteries.draw(np.maximum(sent, 0))
             out["tape"][:], out["stopped"][:], out["battery"][:] = self.tape, self.stopped, self.batteries.content
             if "stored_loss" in out:
                 out["stored_loss"][:] = lost
@@ -187,9 +189,9 @@ class Replay:
         if not self.waiting[r]:
             self.tape[r] = 0.0
 
-    def _pay_by_grid(self, out: dict[str, NDArray[Any]], quanta: NDArray[np.int64]) -> None:
+    def _pay_by_grid(self, out: dict[str, NDArray[Any]], erased: NDArray[np.int64], quanta: NDArray[np.int64]) -> None:
         """The oldest record of each region that the books say the grid paid for, at its price."""
-        for r in np.flatnonzero(self.grid_erasure):
+        for r in np.flatnonzero(erased):
             if not self.waiting[r]:
                 continue
             price = self._price(int(quanta[r]), self.waiting[r][0])

@@ -43,9 +43,10 @@ class Batteries:
         """Put energy in; returns what was lost or did not fit."""
         lost, self.carries[0] = _share(amount, self.parts[0], self.carries[0])
         arriving = amount - lost
-        fits = np.minimum(arriving, self.limit - self.content)
+        fits: NDArray[np.int64] = np.minimum(arriving, self.limit - self.content)
         self.content = self.content + fits
-        return lost + arriving - fits
+        refused: NDArray[np.int64] = lost + arriving - fits
+        return refused
 
     def rest(self) -> NDArray[np.int64]:
         """Self-discharge of a cycle; returns what was lost."""

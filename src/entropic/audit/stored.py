@@ -62,8 +62,13 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
         return
     books = zarr.open_group(store.path / "books.zarr", mode="r")
     starts = np.concatenate([[0], ends[:-1]])
-    for name, account in (("gross", "lift"), ("ones", "ones"), ("record_nats", "record_nats"), ("erasure", "erasure")):
-        values = np.asarray(books[account][: ends[-1]])  # type: ignore[index]
+    made_of = {"gross": ("lift", "gear"), "ones": ("ones", "sort_ones"), "record_nats": ("record_nats", "sort_nats")}
+    present = set(books.array_keys())
+    for name, accounts in (*made_of.items(), ("erasure", ("erasure",))):
+        parts = [np.asarray(books[account][: ends[-1]]) for account in accounts if account in present]  # type: ignore[index]
+        if name == "ones" and len(parts) == 2:
+            parts[1] = parts[1] * np.asarray(books["sorted"][: ends[-1]])  # type: ignore[index]
+        values = parts[0] if len(parts) == 1 else parts[0] + parts[1]
         first.equal(f"series: {name}", series[name], np.add.reduceat(values, starts, axis=0))
     for name in ("quanta", "battery", "entropy_hist"):
         first.equal(f"series: {name}", series[name], np.asarray(books[name][:])[ends - 1])  # type: ignore[index]

@@ -23,7 +23,7 @@ class Trades:
         self.on = config.exchange.enabled
         self.gears = {(m, n) for m, n in config.exchange.gears if m > n}
         self.sites = lattice.region_sites
-        self.worst, self.where, self.done, self.work = math.inf, "", 0, 0
+        self.worst, self.where, self.broken, self.done, self.work = math.inf, "", "", 0, 0
 
     def check(self, first: Exact, page: dict[str, NDArray[Any]], relaxed: NDArray[np.int64], cycle: int) -> None:
         """Take in some cycles; ``relaxed``: energies before the lift."""
@@ -66,12 +66,18 @@ class Trades:
         fair = -1e-9 * abs(work) <= share - abs(int(books["gear"][h])) <= 1 + 1e-9 * abs(work)
         first.equal("the hot side's share of the work", np.int64(fair), np.int64(1), cycle)
         self.done, self.work = self.done + 1, self.work + work
-        margin = beta_c * n - beta_h * m
+        hot, cold = (int(quoted[r]) for r in (h, c))
+        # Of local equilibria, x = Q / (Q + N) = e^{-beta}: the law is x_h^m > x_c^n, an inequality of integers.
+        if hot**m * (cold + self.sites) ** n <= cold**n * (hot + self.sites) ** m:
+            self.broken = self.broken or f"cycle {cycle}, regions {h} and {c}, gear {m}:{n}"
+        margin = n * math.log1p(self.sites / cold) - m * math.log1p(self.sites / hot) if cold else math.inf
         if margin < self.worst:
             self.worst, self.where = margin, f"closest in cycle {cycle}, regions {h} and {c}, gear {m}:{n}"
 
     def law(self) -> Law:
         """Carnot: every gear taken has β_h m < β_c n."""
-        if not math.isfinite(self.worst):
+        if not self.done:
             return Law("carnot", True, 0.0, "no trade took place")
-        return Law("carnot", self.worst > 0, self.worst, f"{self.done:,} trades, {self.work:,} quanta; {self.where}")
+        if self.broken:
+            return Law("carnot", False, min(self.worst, 0.0), f"no work can be expected in {self.broken}")
+        return Law("carnot", True, self.worst, f"{self.done:,} trades, {self.work:,} quanta; {self.where}")

@@ -190,7 +190,7 @@ class EnergyRouter:
         if length < 0 or (length and offers[path[0]] < total):
             return None
         flow = np.zeros((2, self.network.line_count), np.int64)
-        for tail, head in itertools.pairwise(path):
+        for tail, head in itertools.pairwise(path[:length]):
             at = first[tail] + np.searchsorted(neighbour[first[tail] : first[tail + 1]], head)
             if capacity[line[at]] < total:
                 return None
