@@ -39,7 +39,9 @@ def share_parts(share: float, name: str = "share") -> int:
         It is out of range, or rounds to the whole.
     """
     if not 0 <= share < 1:
-        raise ShareError(f"{name} is {share!r}, expected a number from 0 to below 1.", f"give a {name} below 1, as 0.001")
+        raise ShareError(
+            f"{name} is {share!r}, expected a number from 0 to below 1.", f"give a {name} below 1, as 0.001"
+        )
     parts = round(Fraction(share) * PARTS)
     if parts == PARTS:
         raise ShareError(
