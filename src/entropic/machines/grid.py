@@ -209,22 +209,20 @@ class EnergyGrid:
         GridRangeError, RoutingError
         """
         self._check(supply, erasure, carried)
-        transfers = Transfers(self.network, supply.tolist(), carried.tolist())
+        transfers = Transfers(self.network, supply.astype(np.int64), carried.tolist())
         erasure_paid = self._erase(transfers, erasure.tolist())
         delivered = [0] * len(self.demands)
         for group in self.classes:
             self._serve(transfers, group, delivered)
-        heat, exported, loss_heat = np.zeros((3, self.network.regions), np.int64)
+        heat, exported = np.zeros((2, self.network.regions), np.int64)
         for demand, quanta in zip(self.demands, delivered, strict=True):
             (heat if demand.kind == "compute" else exported)[demand.region] += quanta
-        for region, quanta in transfers.heat.items():
-            loss_heat[region] = quanta
         return GridOutcome(
-            battery=np.array(transfers.battery, np.int64),
+            battery=transfers.battery,
             erasure_paid=np.array(erasure_paid, np.int64),
             compute_heat=heat,
             exported=exported,
-            loss_heat=loss_heat,
+            loss_heat=transfers.heat,
             delivered=np.array(delivered, np.int64),
             flows=transfers.flows(),
             carried=np.array(transfers.carried, np.int64),
@@ -249,7 +247,7 @@ class EnergyGrid:
         waiting: dict[int, list[int]] = {}
         for number in group:
             demand = self.demands[number]
-            own = min(demand.quanta, transfers.battery[demand.region])
+            own = min(demand.quanta, int(transfers.battery[demand.region]))
             if own:
                 transfers.keep(number, demand.region, own)
                 delivered[number] = own
@@ -260,7 +258,7 @@ class EnergyGrid:
             wants = np.zeros(self.network.regions, np.int64)
             for region, numbers in waiting.items():
                 wants[region] = sum(self.demands[number].quanta - delivered[number] for number in numbers)
-            offers = np.array(transfers.battery, np.int64)
+            offers = transfers.battery.copy()
             offers[[*waiting, *spent]] = 0
             routes, cut = self._affordable(transfers, offers, wants)
             for route in routes:
@@ -294,7 +292,7 @@ class EnergyGrid:
         """The best flow that batteries can pay for, or nearly; and whether offers had to be cut for it."""
         cut = False
         for _ in range(_CUTS):
-            routes = self.router.paths(self.router.least_loss(offers, wants, np.array(transfers.room, np.int64)))
+            routes = self.router.paths(self.router.least_loss(offers, wants, transfers.room))
             offers, over = _cut_offers(transfers, routes, offers)
             if not over:
                 break
@@ -304,50 +302,39 @@ class EnergyGrid:
     def _erase(self, transfers: Transfers, erasure: list[int]) -> list[int]:
         """Pay for erasure, all of a region's or nothing.
 
-        Own batteries first.  Then passes over the regions whose batteries fall short, until one serves none; see
-        `_choose` for whom.
+        Own batteries first.  Then passes over the regions whose batteries fall short: of those with the smallest
+        erasures, as many as all batteries together could pay, `_choose` serves some, or they are passed over.
         """
         paid = [0] * len(erasure)
         waiting = []
-        for region, quanta in enumerate(erasure):
+        for region, (quanta, held) in enumerate(zip(erasure, transfers.battery.tolist(), strict=True)):
             if not quanta:
                 continue
-            if transfers.battery[region] >= quanta:
+            if held >= quanta:
                 transfers.keep(ERASURE, region, quanta)
                 paid[region] = quanta
             else:
                 waiting.append(region)
-        while waiting:
-            chosen, routes = self._choose(transfers, waiting, erasure)
-            if not chosen:
-                break
+        while candidates := _within_energy(transfers, waiting, erasure):
+            chosen, routes = self._choose(transfers, candidates, erasure)
             for region in chosen:
                 if transfers.battery[region]:
-                    transfers.keep(ERASURE, region, transfers.battery[region])
+                    transfers.keep(ERASURE, region, int(transfers.battery[region]))
                 paid[region] = erasure[region]
             for route in routes:
                 transfers.send(ERASURE, route, route.quanta)
-            waiting = [region for region in waiting if not paid[region]]
+            given_up = set(chosen or candidates)  # served, or cut off: not even one of them could be
+            waiting = [region for region in waiting if region not in given_up]
         return paid
 
-    def _choose(
-        self, transfers: Transfers, waiting: Iterable[int], erasure: list[int]
-    ) -> tuple[list[int], list[Route]]:
-        """Regions whose erasure can be paid for together, and the routes that do it.
+    def _choose(self, transfers: Transfers, candidates: list[int], erasure: list[int]) -> tuple[list[int], list[Route]]:
+        """Candidates whose erasure can be paid for together, and the routes that do it.
 
-        Candidates are those with the smallest erasures, as many as all batteries together could pay.  Of those that
-        the best flow does not fill, the larger half (the region number decides between equals) is given up, and its
-        batteries are free for the others; again until all are filled.
+        Of those that the best flow does not fill, the larger half (the later in order) is given up, and its
+        batteries are free for the others; again until all are filled.  Where suppliers cannot pay the losses, their
+        offers are cut, and the largest erasures are given up until the offers suffice.
         """
-        energy = sum(transfers.battery)
-        candidates = []
-        for region in sorted(waiting, key=lambda region: (erasure[region], region)):
-            energy -= erasure[region]
-            if energy < 0:
-                break
-            candidates.append(region)
-        limit = np.array(transfers.battery, np.int64)
-        room = np.array(transfers.room, np.int64)
+        limit = transfers.battery.copy()
         wanted = np.array(erasure, np.int64) - limit
         rounds = 0
         while candidates:
@@ -355,7 +342,7 @@ class EnergyGrid:
             wants[candidates] = wanted[candidates]
             offers = limit.copy()
             offers[candidates] = 0
-            flow = self.router.least_loss(offers, wants, room)
+            flow = self.router.least_loss(offers, wants, transfers.room)
             routes = self.router.paths(flow)
             for route in routes:
                 wants[route.sink] -= route.quanta
@@ -369,7 +356,24 @@ class EnergyGrid:
             if not over:
                 return candidates, routes
             limit[over] = offers[over]
+            offers[candidates] = 0
+            spare = int(offers.sum()) - int(wanted[candidates].sum())
+            while candidates and spare < 0:
+                spare += erasure[candidates[-1]]  # it wants nothing, and its battery is free
+                candidates = candidates[:-1]
         return [], []
+
+
+def _within_energy(transfers: Transfers, waiting: Iterable[int], erasure: list[int]) -> list[int]:
+    """Regions by the size of their erasure (then by number), as many as all batteries together could pay."""
+    energy = sum(transfers.battery.tolist())
+    candidates = []
+    for region in sorted(waiting, key=lambda region: (erasure[region], region)):
+        energy -= erasure[region]
+        if energy < 0:
+            break
+        candidates.append(region)
+    return candidates
 
 
 def _cut_offers(
@@ -378,8 +382,9 @@ def _cut_offers(
     """Offers of suppliers that could not pay their bills cut to what they could, and who these are."""
     offers, over = offers.copy(), []
     for source, (sent, bill) in transfers.bills(routes).items():
-        held = transfers.battery[source]
+        held = int(transfers.battery[source])
         if bill > held:
             over.append(source)
-            offers[source] = sent // 2 if halve else sent * held // bill
+            # At least one less than was sent; not 0 too early, for one quantum may be free of loss.
+            offers[source] = max(sent // 2 if halve else sent * held // bill, min(sent - 1, 1))
     return offers, over

@@ -16,9 +16,9 @@ property of the problem alone: not of the solver, its version, the machine or th
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -31,7 +31,7 @@ from entropic.machines.network import Network
 
 __all__ = ["EnergyRouter", "Route", "RoutingError"]
 
-_KEY_BITS = 30  # of the first keys; fewer where the losses need the room
+_KEY_BITS = 16  # of the first keys; fewer where the losses need the room. More make ties rarer and the solver slower
 _FRESH_KEY_BITS = 24
 _ATTEMPTS = 16  # with fresh keys; two flows stay equal by chance in one of 2^24 attempts or fewer
 
@@ -190,7 +190,7 @@ class EnergyRouter:
         if length < 0 or (length and offers[path[0]] < total):
             return None
         flow = np.zeros((2, self.network.line_count), np.int64)
-        for tail, head in itertools.pairwise(path[:length]):
+        for tail, head in pairwise(path[:length]):
             at = first[tail] + np.searchsorted(neighbour[first[tail] : first[tail + 1]], head)
             if capacity[line[at]] < total:
                 return None

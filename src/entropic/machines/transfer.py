@@ -7,7 +7,6 @@ its next use (`shares`), so over any time it has lost ⌊share · quanta deliver
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -97,26 +96,31 @@ class FlowMonitor:
 @final
 @dataclass
 class Transfers:
-    """One cycle's accounts while they change; plain integers, for most steps touch few of them.
+    """One cycle's accounts while they change.  It owns the arrays that it is given.
 
     Attributes
     ----------
-    battery, carried, room : list of int
-        Quanta in each region's battery, parts of a quantum that each line still owes, quanta that it may still carry.
-    heat : dict
+    battery : int64[regions]
+        Quanta in each region's battery.
+    carried : list of int
+        Parts of a quantum that each line still owes; Python's integers, for products with shares pass 64 bits.
+    room : int64[lines]
+        Quanta that each line may still deliver.
+    heat : int64[regions]
         Quanta lost, by the region where they become heat.
     """
 
     network: Network
-    battery: list[int]
+    battery: NDArray[np.int64]
     carried: list[int]
-    room: list[int] = field(init=False)
-    heat: defaultdict[int, int] = field(init=False, default_factory=lambda: defaultdict(int))
+    room: NDArray[np.int64] = field(init=False)
+    heat: NDArray[np.int64] = field(init=False)
     _records: list[tuple[int, int, int, int, int, int]] = field(init=False, default_factory=list)
     _paths: list[Sequence[int]] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.room = self.network.capacity.tolist()
+        self.room = self.network.capacity.copy()
+        self.heat = np.zeros(self.network.regions, np.int64)
         self._loss: list[int] = self.network.loss.tolist()
 
     def bills(self, routes: Iterable[Route]) -> dict[int, tuple[int, int]]:
@@ -136,11 +140,13 @@ class Transfers:
 
     def payable(self, route: Route) -> int:
         """Quanta of a route, at most all, that its supplier can send and pay the losses of."""
-        low, high = 0, min(route.quanta, self.battery[route.source])
+        held = int(self.battery[route.source])
+        low, high = 0, min(route.quanta, held)
+        middle = high  # most often all can be paid
         while low < high:  # the bill grows with what is sent
-            middle = (low + high + 1) // 2
             bill = middle + sum((middle * self._loss[line] + self.carried[line]) // PARTS for line in route.lines)
-            low, high = (middle, high) if bill <= self.battery[route.source] else (low, middle - 1)
+            low, high = (middle, high) if bill <= held else (low, middle - 1)
+            middle = (low + high + 1) // 2
         return low
 
     def send(self, demand: int, route: Route, quanta: int) -> None:
@@ -150,8 +156,7 @@ class Transfers:
         for line, (tail, _) in zip(route.lines, pairwise(route.nodes), strict=True):
             owed, self.carried[line] = divmod(quanta * self._loss[line] + self.carried[line], PARTS)
             self.room[line] -= quanta
-            if owed:
-                self.heat[tail] += owed
+            self.heat[tail] += owed
             lost += owed
             resistance += self._loss[line]
         self.battery[route.source] -= quanta + lost
