@@ -66,13 +66,14 @@ _PIECE = 1 << 30  # larger boxes are counted in pieces of this many sites at mos
 _PAIRED_SITES = 1 << 14  # from here on counting pairs of sites pays for adding up their larger tables
 _BYTE = np.uint64(255)
 _PAIR = np.uint64(65535)
+_ABOVE_511 = np.uint64(0xFE00FE00FE00FE00)
 _ONE = np.uint32(1)
 # The second table of pairs lies four cache lines off a power of two, so that it uses other sets of the cache.
 _SECOND = 65536 + 64
 
 
 @intrinsic
-def _eight(typing, flat, x):  # type: ignore[no-untyped-def]
+def _eight_bytes(typing, flat, x):  # type: ignore[no-untyped-def]
     """Eight bytes of an array from place ``x`` on as one uint64, however they lie: a load that no view can express.
 
     (In which order is the machine's matter, and none of a histogram's.)
@@ -98,7 +99,7 @@ def _count_sites(flat, start, steps, rows, run, tables):  # type: ignore[no-unty
                 whole = x + (np.uint64(run) & ~np.uint64(7))
                 following = x + np.uint64(steps[2])
                 while x < whole:
-                    w = _eight(flat, x)
+                    w = _eight_bytes(flat, x)
                     seen |= w
                     tables[w & _BYTE] += _ONE
                     tables[np.uint64(256) + ((w >> np.uint64(8)) & _BYTE)] += _ONE
@@ -130,7 +131,7 @@ def _count_pairs(flat, start, steps, rows, run, tables, counts):  # type: ignore
                 whole = x + (np.uint64(run) & ~np.uint64(7))
                 following = x + np.uint64(steps[2])
                 while x < whole:
-                    w = _eight(flat, x)
+                    w = _eight_bytes(flat, x)
                     seen |= w
                     tables[w & _PAIR] += _ONE
                     tables[np.uint64(_SECOND) + ((w >> np.uint64(16)) & _PAIR)] += _ONE
@@ -224,15 +225,33 @@ def _count_bytes(flat, start, steps, rows, run, tables, pairs, counts):  # type:
 
 
 @njit(nogil=True, cache=True)
-def _count_words(flat, start, steps, rows, run, counts):  # type: ignore[no-untyped-def]
-    """Histogram of a box of two-byte sites; several tables of 65536 would not fit in the cache."""
+def _count_words(flat, start, steps, rows, run, tables, counts):  # type: ignore[no-untyped-def]
+    """Histogram of a box of two-byte sites: those below 512 in four small tables (all 0 before and after)."""
     for i in range(rows[0]):
         for j in range(rows[1]):
-            place = start + i * steps[0] + j * steps[1]
+            x = np.uint64(start + i * steps[0] + j * steps[1])
             for _ in range(rows[2]):
-                for x in range(np.uint64(place), np.uint64(place + run)):
+                stop = x + np.uint64(run)
+                whole = x + (np.uint64(run) & ~np.uint64(3))
+                following = x + np.uint64(steps[2])
+                while x < whole:
+                    w = _eight_bytes(flat, x)
+                    if w & _ABOVE_511 == 0:
+                        tables[w & _PAIR] += 1
+                        tables[np.uint64(512) + ((w >> np.uint64(16)) & _PAIR)] += 1
+                        tables[np.uint64(1024) + ((w >> np.uint64(32)) & _PAIR)] += 1
+                        tables[np.uint64(1536) + (w >> np.uint64(48))] += 1
+                    else:
+                        for y in range(x, x + np.uint64(4)):
+                            counts[np.uint64(flat[y])] += 1
+                    x += np.uint64(4)
+                while x < stop:
                     counts[np.uint64(flat[x])] += 1
-                place += steps[2]
+                    x += np.uint64(1)
+                x = following
+    for q in range(min(512, counts.size)):
+        counts[q] += tables[q] + tables[q + 512] + tables[q + 1024] + tables[q + 1536]
+    tables[:] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -260,7 +279,8 @@ def block_histograms(array, shape, counts):  # type: ignore[no-untyped-def]
             run, rows = run * rows[1], (rows[0], 1, 1)
             if shape[1] == array.shape[1]:
                 run, rows = run * rows[0], (1, 1, 1)
-    tables = np.zeros(1024, np.uint32)
+    tables = np.zeros(1024 if array.itemsize == 1 else 0, np.uint32)
+    lanes = np.zeros(0 if array.itemsize == 1 else 2048, np.int64)
     large = array.itemsize == 1 and shape[0] * shape[1] * shape[2] * shape[3] >= _PAIRED_SITES
     pairs = np.zeros(_SECOND + 65536 if large else 0, np.uint32)
     for number in range(counts.shape[0]):
@@ -269,7 +289,7 @@ def block_histograms(array, shape, counts):  # type: ignore[no-untyped-def]
         if array.itemsize == 1:
             _count_bytes(flat, start, steps, rows, run, tables, pairs, counts[number])
         else:
-            _count_words(flat, start, steps, rows, run, counts[number])
+            _count_words(flat, start, steps, rows, run, lanes, counts[number])
 
 
 @njit(nogil=True, cache=True)
