@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def _pieces(config: Config, size: tuple[int, ...]) -> list[tuple[Block, Sites]]:
     return pieces
 
 
-def _cycle(config: Config, block: Block, array: Sites, cycle: int) -> None:
+def _cycle(config: Config, cycle: int, piece: tuple[Block, Sites]) -> None:
+    block, array = piece
     lattice, layers = block.lattice, config.relax.layers
     for layer in range((cycle - 1) * layers, cycle * layers):
         exchange_block(array, block, layer, config.field.seed, False, None, None)
@@ -73,7 +75,7 @@ def _bare(config: Config, pieces: list[tuple[Block, Sites]], threads: int) -> fl
     with ThreadPoolExecutor(threads) as pool:
         started = time.perf_counter()
         for cycle in range(1, config.run.cycles + 1):
-            list(pool.map(lambda piece: _cycle(config, *piece, cycle), pieces))
+            list(pool.map(partial(_cycle, config, cycle), pieces))
         return time.perf_counter() - started
 
 
