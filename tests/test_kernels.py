@@ -554,6 +554,8 @@ large = st.tuples(st.integers(1, 2), st.integers(4, 6), st.integers(6, 9), st.in
 @example((1, 1, 1, 2**14), (np.uint8, 255), "uniform", 0)
 @example((1, 1, 1, 2**14 + 7), (np.uint8, 255), "cold", 0)
 @example((2, 3, 50, 101), (np.uint8, 255), "mixed", 0)
+@example((1, 1, 1, 70_001), (np.uint8, 255), "hot", 0)  # totals: more words than are added up in one go
+@example((1, 1, 1, 70_001), (np.uint16, 65535), "hot", 0)
 def test_histogram_and_total_of_a_view(shape: Quad, cap: tuple[Any, int], kind: str, n: int) -> None:
     dtype, q_max = cap
     view = view_of(kind, shape, dtype, q_max, n)

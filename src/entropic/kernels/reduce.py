@@ -18,6 +18,51 @@ __all__ = [
 ]
 
 
+@intrinsic
+def _eight_bytes(typing, flat, x):  # type: ignore[no-untyped-def]
+    """Eight bytes of an array from place ``x`` on as one uint64, however they lie: a load that no view can express.
+
+    (In which order is the machine's matter, and none of a histogram's.)
+    """
+
+    def load(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(flat, x), load
+
+
+# --- totals ------------------------------------------------------------------------------------------------------
+
+_BYTES = np.uint64(0x00FF00FF00FF00FF)
+_SIXTEENS = np.uint64(0x0000FFFF0000FFFF)
+_LONG = 64  # sites from which on words are worth their trouble
+_WORDS = 1 << 12  # words that are added up in 32-bit lanes; they might overflow from 2**15 on
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _row_total(row, start, stop):  # type: ignore[no-untyped-def]
+    """Sum of row[start : stop], eight bytes at a time where sites lie side by side."""
+    total = np.uint64(0)
+    x, end = np.uint64(start), np.uint64(stop)
+    each = np.uint64(8 // row.itemsize)
+    if row.strides[0] == row.itemsize and stop - start >= _LONG:
+        while x + each <= end:
+            lanes = np.uint64(0)
+            for _ in range(min(np.uint64(_WORDS), (end - x) // each)):
+                w = _eight_bytes(row, x)
+                if row.itemsize == 1:
+                    w = (w & _BYTES) + ((w >> np.uint64(8)) & _BYTES)
+                lanes += (w & _SIXTEENS) + ((w >> np.uint64(16)) & _SIXTEENS)
+                x += each
+            total += (lanes & np.uint64(0xFFFFFFFF)) + (lanes >> np.uint64(32))
+    while x < end:
+        total += np.uint64(row[x])
+        x += np.uint64(1)
+    return total
+
+
 @njit(nogil=True, cache=True)
 def face_totals(plane, tile, sign, out):  # type: ignore[no-untyped-def]
     """Add ``sign`` times the quanta of each region's share of a plane to ``out``.
@@ -32,15 +77,12 @@ def face_totals(plane, tile, sign, out):  # type: ignore[no-untyped-def]
     """
     for i in range(plane.shape[0]):
         for j in range(plane.shape[1]):
-            for k in range(plane.shape[2]):
-                row = plane[i, j, k]
-                target = out[i // tile[0], j // tile[1], k // tile[2]]
-                for r in range(target.size):
-                    start = r * tile[3]
-                    total = np.uint64(0)
-                    for x in range(start, start + tile[3]):
-                        total += np.uint64(row[x])
-                    target[r] += sign * np.int64(total)
+            targets = out[i // tile[0], j // tile[1]]
+            for region in range(out.shape[2]):
+                for k in range(region * tile[2], (region + 1) * tile[2]):
+                    row = plane[i, j, k]
+                    for r in range(out.shape[3]):
+                        targets[region, r] += sign * np.int64(_row_total(row, r * tile[3], (r + 1) * tile[3]))
 
 
 @njit(nogil=True, cache=True)
@@ -50,9 +92,7 @@ def region_total(region):  # type: ignore[no-untyped-def]
     for i in range(region.shape[0]):
         for j in range(region.shape[1]):
             for k in range(region.shape[2]):
-                row = region[i, j, k]
-                for x in range(row.size):
-                    total += np.uint64(row[x])
+                total += _row_total(region[i, j, k], 0, region.shape[3])
     return np.int64(total)
 
 
@@ -70,21 +110,6 @@ _ABOVE_511 = np.uint64(0xFE00FE00FE00FE00)
 _ONE = np.uint32(1)
 # The second table of pairs lies four cache lines off a power of two, so that it uses other sets of the cache.
 _SECOND = 65536 + 64
-
-
-@intrinsic
-def _eight_bytes(typing, flat, x):  # type: ignore[no-untyped-def]
-    """Eight bytes of an array from place ``x`` on as one uint64, however they lie: a load that no view can express.
-
-    (In which order is the machine's matter, and none of a histogram's.)
-    """
-
-    def load(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(64).as_pointer())
-        return builder.load(place, align=1)
-
-    return types.uint64(flat, x), load
 
 
 @njit(nogil=True, cache=True)
