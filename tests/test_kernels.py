@@ -542,15 +542,20 @@ def test_two_sites_forget_their_start() -> None:
 boxes = st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4), st.integers(1, 40))
 
 
-# Rows on either side of 64 sites, where the histogram changes its way of counting.
+# From 2**14 sites on the histogram counts pairs: boxes on either side of it.
 long_rows = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(60, 200))
+large = st.tuples(st.integers(1, 2), st.integers(4, 6), st.integers(6, 9), st.integers(300, 420))
 
 
 @drawn
-@given(st.one_of(boxes, long_rows), caps, kinds, numbers)
+@given(st.one_of(boxes, long_rows, large), caps, kinds, numbers)
 @example((1, 2, 1, 63), (np.uint8, 255), "uniform", 0)
-@example((1, 2, 1, 64), (np.uint8, 255), "uniform", 0)
-@example((1, 2, 1, 71), (np.uint8, 255), "cold", 0)
+@example((1, 1, 1, 2**14 - 1), (np.uint8, 255), "uniform", 0)
+@example((1, 1, 1, 2**14), (np.uint8, 255), "uniform", 0)
+@example((1, 1, 1, 2**14 + 7), (np.uint8, 255), "cold", 0)
+@example((2, 3, 50, 101), (np.uint8, 255), "mixed", 0)
+@example((1, 1, 1, 70_001), (np.uint8, 255), "hot", 0)  # totals: more words than are added up in one go
+@example((1, 1, 1, 70_001), (np.uint16, 65535), "hot", 0)
 def test_histogram_and_total_of_a_view(shape: Quad, cap: tuple[Any, int], kind: str, n: int) -> None:
     dtype, q_max = cap
     view = view_of(kind, shape, dtype, q_max, n)
@@ -596,6 +601,38 @@ def test_regions_of_a_block(
             expected[box] = reference.lift(block[box], threshold)[0]
     kernels.drop_ones_where(block, shape, dtype(threshold), chosen)
     assert np.array_equal(block, expected)
+
+
+@pytest.mark.parametrize("axis", range(4))
+@pytest.mark.parametrize("kind", ["cold", "uniform"])
+def test_large_regions_of_a_block(axis: int, kind: str) -> None:
+    """Regions that are counted by pairs, cut along each axis: whole runs, planes and rows in turn."""
+    region = (2, 3, 30, 101)
+    a, b, c, d = (3 * n if k == axis else n for k, n in enumerate(region))
+    block = quanta(kind, (a, b, c, d), np.uint8, 255, axis)
+    block[..., -1] = 0  # levels differ between regions: counters must start from 0 in each
+    block[tuple(slice(n) if k == axis else slice(None) for k, n in enumerate(region))] = 255
+    counts = np.full((3, 256), 99, np.int64)
+    kernels.block_histograms(block, np.array(region, np.int64), counts)
+    for number, part in enumerate(np.split(block, 3, axis)):
+        assert np.array_equal(counts[number], np.bincount(part.ravel(), minlength=256))
+
+
+def test_counters_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A box of more sites than a counter holds is counted in pieces (the limits lowered, in plain Python)."""
+    monkeypatch.setattr(kernels.reduce, "_FULL", 1000)
+    monkeypatch.setattr(kernels.reduce, "_PIECE", 300)
+    monkeypatch.setattr(kernels.reduce, "_PAIRED_SITES", 100)
+    sites = quanta("uniform", (2, 3, 5, 700), np.uint8, 255, 1)
+    counts, moved = np.zeros(256, np.int64), []
+    add = kernels.reduce._add_pairs
+    monkeypatch.setattr(kernels.reduce, "_add_pairs", lambda *given: (moved.append(given[0].sum()), add(*given)))
+    pairs, tables = np.zeros(65536 * 2 + 64, np.uint32), np.zeros(1024, np.uint32)
+    steps, rows = (sites.strides[0], sites.strides[1], sites.strides[2]), (2, 3, 5)
+    kernels.reduce._count_bytes.py_func(sites.ravel(), 0, steps, rows, 700, tables, pairs, counts)
+    assert np.array_equal(counts, np.bincount(sites.ravel(), minlength=256))
+    assert len(moved) > sites.size // 1000 and max(moved) <= 500
+    assert not pairs.any()
 
 
 @drawn

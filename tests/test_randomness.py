@@ -68,6 +68,21 @@ def test_block_agrees_with_twin(counter: tuple[int, int, int, int], key: tuple[i
 
 
 @drawn
+@given(
+    st.lists(st.one_of(st.integers(0, 200), st.integers(2**34 - 100, 2**34 + 100), st.integers(0, 2**60)), max_size=50),
+    times,
+    purposes,
+    seeds,
+)
+def test_scattered_words_agree_with_twin(indices: list[int], time: int, purpose: int, seed: int) -> None:
+    high, low = (np.full(len(indices) + 1, 7, np.uint16) for _ in range(2))
+    randomness.words(np.array(indices, np.int64), high, low, np.int64(time), purpose, np.uint64(seed))
+    got = high.astype(np.uint32) << np.uint32(16) | low
+    assert got[:-1].tolist() == [reference.word(i, time, purpose, seed) for i in indices]
+    assert (high[-1], low[-1]) == (7, 7)
+
+
+@drawn
 @given(groups, st.integers(1, 4), times, purposes, seeds)
 @example(2**28 - 1, 2, 2**32, 1, 2**63)  # a carry into the second word of the counter, both halves of time and seed
 @example(2**28 - 1, 2, 2**56 - 1, 255, 2**64 - 1)

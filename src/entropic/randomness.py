@@ -31,6 +31,7 @@ __all__ = [
     "philox4x32",
     "random_u64",
     "word",
+    "words",
 ]
 
 # One domain a use, so that no two uses ever share a word.
@@ -145,6 +146,45 @@ def word(index, time, purpose, seed):  # type: ignore[no-untyped-def]
     upper = ((b if second else a) >> shift) & _PIECE
     lower = ((d if second else c) >> shift) & _PIECE
     return (upper << _S16) | lower
+
+
+@njit(nogil=True, cache=True)
+def words(indices, high, low, time, purpose, seed):  # type: ignore[no-untyped-def]
+    """The words at some indices that do not follow each other.
+
+    Parameters
+    ----------
+    indices : int64[n]
+    high, low : uint16[>= n]
+        Upper and lower halves of the words.
+    time, purpose, seed : int
+        As for `fill_words`.
+    """
+    k0 = np.uint64(seed) & _LOW
+    k1 = np.uint64(seed) >> _S32
+    t = np.uint64(time)
+    c2 = t & _LOW
+    c3 = (t >> _S32) | (np.uint64(purpose) << _S24)
+    numbers = np.zeros(LANES, np.uint64)
+    outputs = np.empty(4 * LANES, np.uint32)
+    for first in range(0, indices.size, LANES):
+        n = min(indices.size - first, LANES)
+        for lane in range(n):
+            i = np.uint64(indices[first + lane])
+            numbers[lane] = i // _GROUP * _LANES + (i >> np.uint64(1)) % _LANES
+        for lane in range(LANES):
+            a, b, c, d = _rounds(numbers[lane], numbers[lane] >> _S32, c2, c3, k0, k1)
+            outputs[lane] = np.uint32(a)
+            outputs[LANES + lane] = np.uint32(b)
+            outputs[2 * LANES + lane] = np.uint32(c)
+            outputs[3 * LANES + lane] = np.uint32(d)
+        for lane in range(n):
+            i = np.uint64(indices[first + lane])
+            second = (i % _GROUP) >> np.uint64(5)
+            shift = (i & np.uint64(1)) * _S16
+            place = second * _LANES + np.uint64(lane)
+            high[first + lane] = np.uint16(np.uint64(outputs[place]) >> shift)
+            low[first + lane] = np.uint16(np.uint64(outputs[place + np.uint64(2) * _LANES]) >> shift)
 
 
 @njit(nogil=True, cache=True)

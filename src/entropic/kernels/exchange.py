@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from entropic.randomness import GROUP_WORDS, PURPOSE_EXCHANGE, fill_words
+from entropic.randomness import GROUP_WORDS, PURPOSE_EXCHANGE, fill_words, words
 
 __all__ = ["exchange_runs", "exchange_seam", "exchange_touching", "scratch"]
 
 _CHUNK_GROUPS = 32
+_SHORT = 8  # sites of a run up to which single words come cheaper than whole groups
 CHUNK = _CHUNK_GROUPS * GROUP_WORDS  # pairs handled at a time: their words stay in the first-level cache
 
 
@@ -28,8 +29,8 @@ def _mix(qi, qj, high, low, q_max, inverse):  # type: ignore[no-untyped-def]
     t = np.int64(qi) + np.int64(qj)
     bottom = max(t - q_max, 0)
     size = min(t, q_max) - bottom + 1
-    word = (np.int64(high) << 16) | np.int64(low)
-    shift = (word * size) >> 32
+    bits = (np.int64(high) << 16) | np.int64(low)
+    shift = (bits * size) >> 32
     place = np.int64(qi) - bottom
     place = place - shift if inverse else place + shift
     if place >= size:
@@ -95,6 +96,18 @@ def _rows_general(lower, upper, high, low, n, q_max, inverse):  # type: ignore[n
         upper[i] = t - new
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _apply(lower, upper, high, low, n, q_max, inverse):  # type: ignore[no-untyped-def]
+    """Mix lower[i] with upper[i], i < n, by the halves of their words."""
+    if q_max == 255 and _small(lower, n) and _small(upper, n):
+        if inverse:
+            _rows_bytes_inverse(lower, upper, high, low, n)
+        else:
+            _rows_bytes(lower, upper, high, low, n)
+    else:
+        _rows_general(lower, upper, high, low, n, q_max, inverse)
+
+
 @njit(nogil=True, cache=True)
 def _rows(lower, upper, first, n, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
     """Mix lower[i] with upper[i], i < n; pair i has word ``first + i``."""
@@ -112,14 +125,19 @@ def _rows(lower, upper, first, n, layer, seed, q_max, inverse, high32, low32):  
         b = upper[done : done + count]
         h = high[skip : skip + count]
         w = low[skip : skip + count]
-        if q_max == 255 and _small(a, count) and _small(b, count):
-            if inverse:
-                _rows_bytes_inverse(a, b, h, w, count)
-            else:
-                _rows_bytes(a, b, h, w, count)
-        else:
-            _rows_general(a, b, h, w, count, q_max, inverse)
+        _apply(a, b, h, w, count, q_max, inverse)
         done += count
+
+
+@njit(nogil=True, cache=True)
+def _scattered(lower, upper, index, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
+    """Mix lower[i] with upper[i], i < index.size; pair i has word ``index[i]``."""
+    high = high32.view(np.uint16)
+    low = low32.view(np.uint16)
+    for done in range(0, index.size, CHUNK):
+        count = min(index.size - done, CHUNK)
+        words(index[done : done + count], high, low, layer, PURPOSE_EXCHANGE, seed)
+        _apply(lower[done : done + count], upper[done : done + count], high, low, count, q_max, inverse)
 
 
 @njit(nogil=True, cache=True)
@@ -161,6 +179,13 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
     run = array.shape[3]
     for o in range(array.shape[0]):
         for x in lower:
+            if run <= _SHORT:
+                index = np.empty(middle_base.size * run, np.int64)
+                for i in range(index.size):
+                    index[i] = outer_base[o] + x * stride + middle_base[i // run] + i % run
+                a, b = array[o, x].reshape(-1), array[o, x + 1].reshape(-1)
+                _scattered(a, b, index, layer, seed, q_max, inverse, high, low)
+                continue
             for m in range(array.shape[2]):
                 first = outer_base[o] + x * stride + middle_base[m]
                 _rows(array[o, x, m], array[o, x + 1, m], first, run, layer, seed, q_max, inverse, high, low)
@@ -176,31 +201,35 @@ def exchange_touching(array, base, lower, full, seed, layer, q_max, inverse, hig
     base : int64[rows]
         Global index of each row's first site.
     lower : int64
-        Lower sites, counted in the block, ascending.
+        Lower sites, counted in the block, ascending, all odd or all even.
     full : bool
-        Whether ``lower`` is an arithmetic run of step 2 (no wall cuts it), which is the fast route.
+        Whether ``lower`` has every second site (no wall cuts it).
     """
     even = np.empty(CHUNK, array.dtype)
     odd = np.empty(CHUNK, array.dtype)
-    n = lower.size
-    if n == 0:
+    if lower.size == 0:
         return
+    n = (lower[-1] - lower[0]) // 2 + 1
+    # Pairs that a wall cuts are mixed with the rest, for speed, and put back.
+    cut = np.ones(0 if full else n, np.bool_)
+    if not full:
+        for x in lower:
+            cut[(x - lower[0]) // 2] = False
+    gaps = np.flatnonzero(cut)
     for r in range(array.shape[0]):
         row = array[r]
-        if full:
-            done = 0
-            while done < n:
-                count = min(n - done, CHUNK)
-                start = lower[0] + 2 * done
-                piece = row[start : start + 2 * count]
-                _split(piece, even, odd, count)
-                _rows(even, odd, (base[r] + start) >> 1, count, layer, seed, q_max, inverse, high, low)
-                _join(piece, even, odd, count)
-                done += count
-        else:
-            for x in lower:
-                first = (base[r] + x) >> 1
-                _rows(row[x : x + 1], row[x + 1 : x + 2], first, 1, layer, seed, q_max, inverse, high, low)
+        gap = 0
+        for done in range(0, n, CHUNK):
+            count = min(n - done, CHUNK)
+            start = lower[0] + 2 * done
+            piece = row[start : start + 2 * count]
+            _split(piece, even, odd, count)
+            _rows(even, odd, (base[r] + start) >> 1, count, layer, seed, q_max, inverse, high, low)
+            while gap < gaps.size and gaps[gap] < done + count:
+                i = gaps[gap] - done
+                even[i], odd[i] = piece[2 * i], piece[2 * i + 1]
+                gap += 1
+            _join(piece, even, odd, count)
 
 
 @njit(nogil=True, cache=True)
@@ -218,14 +247,21 @@ def exchange_seam(lower, upper, base, step, halve, seed, layer, q_max, inverse, 
     halve : bool
         Whether words go by half the index (the fastest axis).
     """
-    for r in range(lower.shape[0]):
-        if step == 1 and not halve:
-            _rows(lower[r], upper[r], base[r], lower.shape[1], layer, seed, q_max, inverse, high, low)
-        else:
-            for i in range(lower.shape[1]):
-                index = base[r] + i * step
-                if halve:
-                    index >>= 1
-                a = lower[r, i : i + 1]
-                b = upper[r, i : i + 1]
-                _rows(a, b, index, 1, layer, seed, q_max, inverse, high, low)
+    rows, run = lower.shape
+    a, b = lower.reshape(-1), upper.reshape(-1)
+    if halve or step != 1:
+        index = np.empty(rows * run, np.int64)
+        for r in range(rows):
+            for i in range(run):
+                index[r * run + i] = (base[r] + i * step) >> (1 if halve else 0)
+        _scattered(a, b, index, layer, seed, q_max, inverse, high, low)
+        return
+    r = 0
+    while r < rows:
+        # Rows that follow each other in the lattice are one run.
+        end = r + 1
+        while end < rows and base[end] == base[end - 1] + run:
+            end += 1
+        here, there = a[r * run : end * run], b[r * run : end * run]
+        _rows(here, there, base[r], here.size, layer, seed, q_max, inverse, high, low)
+        r = end

@@ -1,0 +1,127 @@
+"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|scaling] [--json] [--figure FILE]``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.engine import measure_engine
+from benchmarks.kernels import measure_kernels
+from benchmarks.scaling import draw_scaling, measure_scaling
+
+SECTIONS = ("kernels", "engine", "scaling")
+PACKAGES = ("numpy", "numba", "scipy", "dask", "distributed", "zarr", "xarray", "flox", "xhistogram")
+
+show = Console(highlight=False, width=100)
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in file.read_text().splitlines() if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def header() -> dict[str, Any]:
+    """What the figures hang on."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "processor": _processor() if Path("/proc/cpuinfo").is_file() else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+    }
+
+
+def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
+    for title, rows in tables.items():
+        unit = "ns an evaluation" if title == "entropy" else "ns a site"
+        table = Table("", unit, "least", "of the first", title=f"{title}, one core")
+        for column in table.columns[1:]:
+            column.justify = "right"
+        if not rows:
+            continue
+        for row in rows:
+            error = f" (relative error {row['relative_error']:.0e})" if "relative_error" in row else ""
+            table.add_row(row["name"] + error, f"{row['ns']:.3g}", f"{row['least_ns']:.3g}", f"{row['ratio']:.2f} ×")
+        show.print(table)
+
+
+def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
+    table = Table("", "site-cycles a second", "of the bare kernels", title=f"engine, {sites:,} sites, {cycles} cycles")
+    for row in rows:
+        table.add_row(row["name"], f"{row['rate']:.3g}", f"{row['ratio']:.2f}")
+    show.print(table)
+
+
+def _print_scaling(lines: list[dict[str, Any]]) -> None:
+    table = Table("sites", "cycles", "seconds", "s a site-cycle", title="scaling, one core")
+    for column in table.columns:
+        column.justify = "right"
+    for line in lines:
+        for point in line["points"]:
+            each = f"{point['seconds_per_site_cycle']:.3g}"
+            table.add_row(f"{point['sites']:,}", f"{point['cycles']:,}", f"{point['seconds']:.3g}", each)
+        table.add_section()
+    show.print(table)
+    for line in lines:
+        show.print(
+            f"against {line['variable']}: log-log slope {line['slope']:.3f}, "
+            f"largest deviation from proportional {line['largest_deviation']:.0%}"
+        )
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: about a minute.")
+@click.option("--only", type=click.Choice(SECTIONS), help="One section.")
+@click.option("--sites", type=click.IntRange(65536), help="Sites of the kernels' and the engine's field.")
+@click.option("--repeats", type=click.IntRange(1), help="Rounds in which all rivals take turns.")
+@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the scaling as SVG.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
+def main(
+    quick: bool, only: str | None, sites: int | None, repeats: int | None, figure: Path | None, as_json: bool
+) -> None:
+    """How fast the kernels and the engine are, beside their peers in the same run.
+
+    Medians of rounds in which all rivals take turns; every ratio is the median of the rounds' ratios, so what else the
+    machine does falls on all alike.
+    """
+    if figure is not None and only not in (None, "scaling"):
+        raise click.UsageError("--figure draws the scaling: leave --only out, or say --only scaling.")
+    sites = sites or (8 << 20 if quick else 64 << 20)
+    repeats = repeats or (3 if quick else 7)
+    cycles = 40 if quick else 100
+    result: dict[str, Any] = {"header": header()}
+    if not as_json:
+        told = result["header"]
+        show.print(f"{told['date']}, {told['processor']}, {told['cores']} cores, load {told['load_before']}")
+        show.print(", ".join(f"{name} {number}" for name, number in told["versions"].items()), soft_wrap=True)
+    if only in (None, "kernels"):
+        result["kernels"] = measure_kernels(sites, repeats)
+        if not as_json:
+            _print_kernels(result["kernels"])
+    if only in (None, "engine"):
+        result["engine"] = measure_engine(sites, cycles, max(1, repeats // 2))
+        if not as_json:
+            _print_engine(result["engine"], sites, cycles)
+    if only in (None, "scaling"):
+        result["scaling"] = measure_scaling(10**8 if quick else 10**9, max(1, repeats // 2), 300 if quick else 1000)
+        if figure is not None:
+            draw_scaling(result["scaling"], figure)
+        if not as_json:
+            _print_scaling(result["scaling"])
+    if as_json:
+        click.echo(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
