@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -29,6 +29,7 @@ __all__ = [
     "coarse_ladder",
     "erasure_quanta",
     "erasure_quanta_for_nats",
+    "erasure_quanta_for_powers",
     "exergy",
     "field_nats",
     "histogram_nats",
@@ -280,12 +281,47 @@ def erasure_quanta_for_nats(sites: int, quanta: int, nats: float) -> int | None:
     return energy if certain else _settle_erasure(sites, quanta, energy, [], -nats)
 
 
-def _settle_erasure(sites: int, quanta: int, guess: int, record: list[_Term], nats: float) -> int:
-    before = (-1, quanta + sites - 1, quanta)
+def erasure_quanta_for_powers(sites: int, quanta: int, powers: Mapping[int, int], root: int = 1) -> int | None:
+    """Least E >= 0 with ``S(N, Q + E) - S(N, Q) >= (1 / root) sum w ln b`` over the items b: w of ``powers``.
+
+    A Shannon entropy of counted words has this form, so its price is decided without rounding it. Else as `erasure_quanta`.
+
+    Parameters
+    ----------
+    powers : mapping of int >= 1 to int
+        Bases and their weights, of either sign.
+    root : int
+        Divisor >= 1 of the whole.
+
+    Raises
+    ------
+    EntropyDomainError
+        If a base or the root is below 1, or E would pass 2^50 quanta.
+    """
+    sites, quanta = _integer("sites", sites, 1), _integer("quanta", quanta)
+    if root < 1 or min(powers, default=1) < 1:
+        raise EntropyDomainError(f"root {root}, least base {min(powers, default=1)}; expected >= 1.", "Count words.")
+    record = [(-w, b, 1) for b, w in powers.items()]
+    if _sign(record, 0.0) >= 0:
+        return 0
+    with mpmath.workdps(200):
+        nats = float(mpmath.fsum(w * mpmath.log(b) for b, w in powers.items()) / root)
+    energy, certain = special.erasure_quanta_fast(sites, quanta, nats)
+    if energy == special.UNREACHABLE:
+        return None
+    if energy == special.E_REACH and not certain:
+        raise EntropyDomainError(
+            f"{nats} nats in {sites} sites cost more than 2^50 quanta.", "Erase them in a larger region."
+        )
+    return energy if certain else _settle_erasure(sites, quanta, energy, record, 0.0, root)
+
+
+def _settle_erasure(sites: int, quanta: int, guess: int, record: list[_Term], nats: float, root: int = 1) -> int:
+    before = (-root, quanta + sites - 1, quanta)
 
     def paid(energy: int) -> bool:
         after = quanta + energy
-        return _sign([(1, after + sites - 1, after), before, *record], nats) >= 0
+        return _sign([(root, after + sites - 1, after), before, *record], nats) >= 0
 
     return _least(paid, guess)
 
@@ -333,7 +369,8 @@ def _sign(terms: Sequence[_Term], nats: float) -> int:
     for w, n, k in terms:
         weights[n, min(k, n - k)] += w
     terms = [(w, n, k) for (n, k), w in weights.items() if w and k]
-    bits = math.fsum(abs(w) * special.ln_binomial(n, k) for w, n, k in terms) / math.log(2.0)
+    sizes = (abs(w) * (math.log(n) if k == 1 else special.ln_binomial(n, k)) for w, n, k in terms)
+    bits = math.fsum(sizes) / math.log(2.0)  # decides the route alone
     if nats == 0.0 and bits <= _CHEAP_BITS:
         return _sign_of_integers(terms)
     for digits in (50, 100, 200):
