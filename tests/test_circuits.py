@@ -293,6 +293,18 @@ def test_uniform_bill_is_the_bill_of_all_words(circuit: Circuit, data: st.DataOb
 
 
 @pytest.mark.parametrize(
+    "gate", [NOT(5), CNOT(5, 4), TOFFOLI(5, 4, 6), *(make(4, 5, 6) for make in (FREDKIN, AND, OR, XOR, NAND))]
+)
+def test_uniform_bill_follows_every_gate(gate: Gate) -> None:
+    """Three wires of different odds, the gate, then all three erased, each alone and one given another."""
+    odds = (AND(0, 1, 5), OR(2, 3, 6), AND(2, 5, 7), CNOT(7, 6))
+    for ends in ((ERASE(4), ERASE(5), ERASE(6)), (AND(6, 4, 5), OR(0, 6, 4), AND(0, 1, 6))):
+        circuit = Circuit(8, (*odds, gate, *ends))
+        bits = from_integers(np.arange(32), 8)
+        assert bill_of_uniform(circuit, range(5)) == bill_of_words(circuit, bits, 32)
+
+
+@pytest.mark.parametrize(
     ("gate", "powers"),
     [
         (NOT(0), {}),
@@ -381,6 +393,26 @@ def test_powers_of_any_sign(powers: dict[int, int], root: int, sites: int, quant
     while math.comb(quanta + energy + sites - 1, quanta + energy) ** root < needed * start:
         energy += 1
     assert entropy.erasure_quanta_for_powers(sites, quanta, powers, root) == energy
+
+
+@pytest.mark.parametrize(
+    ("powers", "root", "price"),
+    [
+        ({2: 3}, 3, 10),
+        ({8: 1}, 3, 10),
+        ({2: 1 << 40}, 1 << 40, 10),
+        ({6: 7, 3: -7}, 7, 10),
+        ({2: (1 << 40) + 1}, 1 << 40, 11),
+        ({2: (1 << 40) - 1}, 1 << 40, 10),
+        ({15: 1, 3: -1, 5: -1}, 1, 0),
+        ({49: 1 << 40, 7: -2 << 40}, 3, 0),
+        ({2: -1}, 1, 0),
+        ({}, 1, 0),
+    ],
+)
+def test_powers_at_a_tie(powers: dict[int, int], root: int, price: int) -> None:
+    """Two sites with nine quanta have ten states; ln 2 more takes twenty."""
+    assert entropy.erasure_quanta_for_powers(2, 9, powers, root) == price
 
 
 def test_powers_that_cannot_be() -> None:
