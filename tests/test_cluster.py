@@ -15,11 +15,12 @@ import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from entropic.computer import EntropicComputer, Observer, reverse
+from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine import cluster as engine_cluster
 from entropic.engine.cluster import DaskExecutor, Executor, SerialExecutor, Where, connect
 from entropic.errors import ClusterError
+from entropic.reversal import reverse
 from entropic.store import RunStore
 
 CHUNKS = (1, 2)  # 4 × 2 blocks, seams along both axes

@@ -14,16 +14,18 @@ import pytest
 import reference
 from entropic import entropy
 from entropic.audit import audit
-from entropic.computer import EntropicComputer, Interrupted, Observer, _books, _digest, _Drive, reverse
+from entropic.computer import EntropicComputer, Interrupted, Observer, _books
 from entropic.config import Config
 from entropic.engine.block import first_state
 from entropic.engine.checkpoint import digest_text, generations
 from entropic.engine.cluster import SerialExecutor
+from entropic.engine.drive import Drive
 from entropic.errors import StoreError, UsageError
 from entropic.initial import draw_block, lattice_of
 from entropic.lattice import BlockGrid, Lattice, LayoutError, regular_cuts
 from entropic.ledger import Ledger
 from entropic.machines.landauer import LandauerEngine
+from entropic.reversal import _digest, reverse
 from entropic.store import RunStore, StoreBusyError, StoreExistsError
 from test_lattice import draw_grid
 
@@ -78,7 +80,7 @@ def special_grids(lattice: Lattice) -> Iterator[BlockGrid]:
 
 def outcome(config: Config, grid: BlockGrid) -> tuple[str, dict[str, np.ndarray]]:
     """Digest and all books of a run that touches no disk."""
-    drive = _Drive(grid, SerialExecutor(), config, Observer())
+    drive = Drive(grid, SerialExecutor(), config, Observer().progress, Observer().stop)
     drive.states = [first_state(config, block) for block in grid.blocks]
     cycles = config.run.cycles
     assert drive.go(1, cycles) == cycles

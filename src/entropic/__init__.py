@@ -2,12 +2,13 @@
 
 from entropic import entropy
 from entropic.audit import Law, audit
-from entropic.computer import Cycle, EntropicComputer, Observer, reverse
+from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
 from entropic.field import Field, open_run
 from entropic.machines.harvester import EntropyHarvester
 from entropic.machines.landauer import LandauerEngine
+from entropic.reversal import reverse
 
 __all__ = [
     "Config",

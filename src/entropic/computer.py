@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
-import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,30 +14,26 @@ from numpy.typing import NDArray
 
 from entropic import special
 from entropic.config import Config
-from entropic.engine.block import BlockState, Rules, UndoError, advance, block_digest, first_state
+from entropic.engine.block import BlockState, block_digest, first_state
 from entropic.engine.checkpoint import (
     Generation,
     begin,
     commit,
-    digest_text,
     load_block,
     newest_sound,
     prune,
     write_block,
 )
 from entropic.engine.cluster import Executor, SerialExecutor
-from entropic.engine.layers import take_face
-from entropic.engine.program import CycleEnd, Segment, segments
-from entropic.errors import EntropicError, ResourceError, UsageError
+from entropic.engine.drive import Drive, block_grid
+from entropic.errors import EntropicError, ResourceError
 from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
-from entropic.lattice import Block, BlockGrid, Lattice, LayoutError, regular_cuts
+from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
-from entropic.store import RunStore, read_tape, write_tape
+from entropic.store import RunStore, write_tape
 
-__all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer", "Reversal", "reverse"]
-
-_WINDOW = 3  # segments in flight
+__all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer"]
 
 
 @final
@@ -89,13 +82,6 @@ class Cycle:
         return self.gross - int(self.entries["erasure"].sum())
 
 
-# --- tasks ------------------------------------------------------------------------------------------------------
-
-
-def _face(state: BlockState, axis: int, last: bool) -> NDArray[np.generic]:
-    return take_face(state.array, axis, last)
-
-
 def _opening(state: BlockState, block: Block) -> dict[str, NDArray[Any]]:
     counts = np.zeros((block.region_count, block.lattice.q_max + 1), np.int64)
     hist = np.zeros(block.region_count)
@@ -120,120 +106,6 @@ def _flushed(state: BlockState) -> BlockState:
 
 def _write_tape(state: BlockState, block: Block, path: str, first: int, last: int) -> int:
     return write_tape(state.pieces, block, path, first, last)
-
-
-def _retreat(
-    state: BlockState,
-    block: Block,
-    segment: Segment,
-    rules: Rules,
-    before: NDArray[np.generic] | None,
-    after: NDArray[np.generic] | None,
-    path: str,
-    paid: dict[int, NDArray[np.int64]],
-) -> BlockState:
-    cycles = [step.cycle for step in segment.operations if isinstance(step, CycleEnd)]
-    return advance(state, block, segment, rules, before, after, read_tape(path, block, cycles), paid)
-
-
-def _compare(state: BlockState, block: Block, config: Config) -> int:
-    return int(np.count_nonzero(first_state(config, block).array != state.array))
-
-
-def _grid(lattice: Lattice, chunks: tuple[int, ...] | BlockGrid | None) -> BlockGrid:
-    """The cut asked for; a ready-made one must be of this very lattice, for blocks carry the geometry."""
-    if isinstance(chunks, BlockGrid):
-        if chunks.lattice != lattice:
-            raise LayoutError("the blocks are those of another lattice.", "cut the lattice of this configuration")
-        return chunks
-    return BlockGrid(lattice, regular_cuts(lattice, chunks or lattice.boxes))
-
-
-# --- driving ----------------------------------------------------------------------------------------------------
-
-
-@final
-class _Drive:
-    """Submits segments for all blocks, a few ahead of what is done."""
-
-    def __init__(self, grid: BlockGrid, executor: Executor, config: Config, observer: Observer) -> None:
-        self.grid = grid
-        self.executor = executor
-        self.rules = Rules.of(config)
-        self.layers = config.relax.layers
-        self.observer = observer
-        self.tasks = 0
-        self.run = uuid.uuid4().hex[:8]
-        self.states: list[Any] = []
-
-    def each(self, name: str, function: Callable[..., Any]) -> list[Any]:
-        """Submit ``function(state)`` for every block."""
-        return [self.submit(name, b.number, function, self.states[b.number]) for b in self.grid.blocks]
-
-    def submit(self, name: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        self.tasks += 1
-        return self.executor.submit(f"{name}-{self.run}-{self.tasks}-{block}", block, function, *arguments)
-
-    def blocked(self, name: str, function: Callable[..., Any], *more: Any) -> list[Any]:
-        """Submit ``function(state, block, *more)`` for every block."""
-        return [self.submit(name, b.number, function, self.states[b.number], b, *more) for b in self.grid.blocks]
-
-    def _step(self, segment: Segment, function: Callable[..., Any], extra: Callable[[Block], tuple[Any, ...]]) -> None:
-        grid, axis = self.grid, segment.axis
-        faces: dict[tuple[int, bool], Any] = {}
-        if axis is not None:
-            for block in grid.blocks:
-                for last in (False, True):
-                    handle = self.submit("face", block.number, _face, self.states[block.number], axis, last)
-                    faces[block.number, last] = handle
-        new = []
-        for block in grid.blocks:
-            before = after = None
-            if axis is not None:
-                before = faces[grid.neighbour(block.number, axis, -1), True]
-                after = faces[grid.neighbour(block.number, axis, 1), False]
-            state = self.states[block.number]
-            new.append(
-                self.submit(
-                    "block", block.number, function, state, block, segment, self.rules, before, after, *extra(block)
-                )
-            )
-        self.states = new
-
-    def go(
-        self,
-        first: int,
-        last: int,
-        inverse: bool = False,
-        function: Callable[..., Any] = advance,
-        extra: Callable[[Block], tuple[Any, ...]] = lambda block: (),
-    ) -> int:
-        """Run (or undo) the cycles first … last; returns the last cycle done, earlier if told to stop."""
-        flight: deque[tuple[list[Any], int]] = deque()
-        done = first - 1
-
-        def land(limit: int) -> None:
-            while len(flight) > limit:
-                handles, cycle = flight.popleft()
-                self.executor.finish(handles, lambda: None)
-                self.observer.progress(cycle)
-
-        for segment in segments(self.grid, first, last, self.layers, inverse):
-            stopping = not inverse and self.observer.stop()
-            if stopping:
-                ends = [i for i, step in enumerate(segment.operations) if isinstance(step, CycleEnd)]
-                if ends:
-                    segment = Segment(segment.operations[: ends[0] + 1], segment.axis)
-            self._step(segment, function, extra)
-            cycles = [step.cycle for step in segment.operations if isinstance(step, CycleEnd)]
-            if cycles:
-                done = cycles[-1]
-            flight.append((list(self.states), done))
-            land(_WINDOW)
-            if stopping and cycles:
-                break
-        land(0)
-        return done
 
 
 @final
@@ -275,7 +147,7 @@ class EntropicComputer:
         self.lattice = lattice_of(config.field)
         self.executor = executor or SerialExecutor()
         self.observer = observer or Observer()
-        self.grid = _grid(self.lattice, chunks)
+        self.grid = block_grid(self.lattice, chunks)
         self._temporary = None
         if store is None and out is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="entropic-")
@@ -283,7 +155,7 @@ class EntropicComputer:
         self.store = store or RunStore.create(Path(str(out)), config)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
-        self._drive = _Drive(self.grid, self.executor, config, self.observer)
+        self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop)
         self.seconds = 0.0
 
     @classmethod
@@ -407,93 +279,3 @@ class EntropicComputer:
             "tasks": self.tasks,
             "peak_bytes": self.executor.peak_bytes(),
         }
-
-
-@final
-@dataclass(frozen=True)
-class Reversal:
-    """Outcome of playing a run backwards.
-
-    Attributes
-    ----------
-    restored : bool
-        Whether every site is as it was at the start.
-    sites_differing : int or None
-        None if a move could not even be undone.
-    """
-
-    restored: bool
-    tape_kept: bool
-    cycles: int
-    sites_differing: int | None
-    digest_start: str
-    digest_reached: str | None
-    reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-
-def reverse(
-    path: str | Path,
-    executor: Executor | None = None,
-    chunks: tuple[int, ...] | BlockGrid | None = None,
-    observer: Observer | None = None,
-    epoch: int = 100,
-) -> Reversal:
-    """Play a run backwards from its newest checkpoint and compare with its start."""
-    store = RunStore.open(Path(path))
-    config = store.config()
-    lattice = lattice_of(config.field)
-    grid = _grid(lattice, chunks)
-    executor = executor or SerialExecutor()
-    generation = newest_sound(store.checkpoints)
-    if generation.cycle == 0:
-        raise UsageError(f"{path} has not run a cycle yet.", "run it first: entropic resume")
-    books = store.books()
-    drive = _Drive(grid, executor, config, observer or Observer())
-    root = str(generation.path.resolve())
-    drive.states = [drive.submit("load", b.number, load_block, b, root) for b in grid.blocks]
-    where = str(store.path.resolve())
-    kept = not config.demon.lift or (not config.demon.erase and len(store.tape_cycles()) >= generation.cycle)
-    end = generation.cycle
-    firsts = [drive.submit("first", b.number, first_state, config, b) for b in grid.blocks]
-    start = executor.gather(
-        [drive.submit("digest", b.number, _digest, s, b) for b, s in zip(grid.blocks, firsts, strict=True)]
-    )
-    del firsts
-    began = digest_text(np.sum(np.array(start, np.uint64), axis=0, dtype=np.uint64))
-    try:
-        with tempfile.TemporaryDirectory(prefix=".reverse-", dir=store.path) as scratch:
-            while end > 0:
-                first = max(1, end - epoch + 1)
-
-                def extra(block: Block, low: int = first, high: int = end) -> tuple[Any, ...]:
-                    paid = {c: books["erasure"][c - 1, block.region_ids] for c in range(low, high + 1)}
-                    return (where, paid)
-
-                drive.go(first, end, True, _retreat, extra)
-                end = first - 1
-                if end and not isinstance(executor, SerialExecutor):
-                    temporary = begin(Path(scratch).resolve(), end, grid)
-                    parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
-                    old, root = root, str(commit(temporary, end, grid, parts).path)
-                    if Path(old).parent == Path(scratch).resolve():
-                        shutil.rmtree(old)
-                    drive.states = [drive.submit("load", b.number, load_block, b, root) for b in grid.blocks]
-            differing = sum(executor.gather(drive.blocked("compare", _compare, config)))
-            reached = executor.gather(drive.blocked("digest", _digest))
-    except UndoError as error:
-        return Reversal(False, kept, generation.cycle, None, began, None, error.message)
-    digest = digest_text(np.sum(np.array(reached, np.uint64), axis=0, dtype=np.uint64))
-    if differing == 0:
-        reason = "every site is as it was at the start"
-    elif kept:
-        reason = "the tape was kept, yet sites differ: a move was lost, doubled or changed"
-    else:
-        reason = "the tape was erased, and with it what is needed to go back"
-    return Reversal(differing == 0, kept, generation.cycle, differing, began, digest, reason)
-
-
-def _digest(state: BlockState, block: Block) -> NDArray[np.uint64]:
-    return block_digest(state.array, block)

@@ -15,11 +15,22 @@ from numpy.typing import NDArray
 from entropic.config import FieldSection
 from entropic.kernels import add_heat
 from entropic.lattice import Block, Lattice
-from entropic.randomness import PURPOSE_DEPOSIT, PURPOSE_INITIAL, PURPOSE_MICROCANONICAL, random_u64
+from entropic.randomness import (
+    GROUP_WORDS,
+    PURPOSE_DEPOSIT,
+    PURPOSE_INITIAL,
+    PURPOSE_MICROCANONICAL,
+    fill_words,
+    random_u64,
+)
 
 __all__ = ["draw_block", "lattice_of", "region_quanta", "thermal_table"]
 
 _BITS = 256
+_GUIDE_BITS = 12
+_GROUPS = 32  # groups of words made at a time
+_S16, _S32, _S48 = np.uint64(16), np.uint64(32), np.uint64(48)
+_HALF = np.uint64(0xFFFF)
 
 
 def lattice_of(section: FieldSection) -> Lattice:
@@ -53,20 +64,40 @@ def thermal_table(mean: float, q_max: int) -> NDArray[np.uint64]:
     return np.array(table, np.uint64)
 
 
+def _guide(table: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """For every value of the top 12 of 64 bits, how many thresholds no number with these bits can miss."""
+    edges = np.arange(1 << _GUIDE_BITS, dtype=np.uint64) << np.uint64(64 - _GUIDE_BITS)
+    return np.searchsorted(table, edges, side="right").astype(np.int64)
+
+
 @njit(nogil=True, cache=True)
-def _thermal_rows(array, base, table, seed):  # type: ignore[no-untyped-def]
+def _thermal_run(row, high, low, table, guide):  # type: ignore[no-untyped-def]
+    for x in range(row.size):
+        h = np.uint64(high[x])
+        w = np.uint64(low[x])
+        u = (h >> _S16) << _S48 | (w >> _S16) << _S32 | (h & _HALF) << _S16 | (w & _HALF)
+        q = guide[u >> np.uint64(64 - _GUIDE_BITS)]
+        while q < table.size and table[q] <= u:
+            q += 1
+        row[x] = q
+
+
+@njit(nogil=True, cache=True)
+def _thermal_rows(array, base, table, guide, seed):  # type: ignore[no-untyped-def]
+    """Site of index g takes the 64 bits ``random_u64(g, 0, PURPOSE_INITIAL, seed)``: words 2g and 2g + 1."""
+    sites = GROUP_WORDS // 2  # of one group
+    high = np.empty(_GROUPS * sites, np.uint32)
+    low = np.empty(_GROUPS * sites, np.uint32)
     for r in range(array.shape[0]):
-        for x in range(array.shape[1]):
-            u = random_u64(base[r] + x, 0, PURPOSE_INITIAL, seed)
-            low = 0
-            high = table.size
-            while low < high:
-                middle = (low + high) >> 1
-                if table[middle] <= u:
-                    low = middle + 1
-                else:
-                    high = middle
-            array[r, x] = low
+        done = 0
+        while done < array.shape[1]:
+            first = base[r] + done
+            group = first // sites
+            skip = first - group * sites
+            count = min(array.shape[1] - done, _GROUPS * sites - skip)
+            fill_words(high, low, group, (skip + count + sites - 1) // sites, 0, PURPOSE_INITIAL, seed)
+            _thermal_run(array[r, done : done + count], high[skip:], low[skip:], table, guide)
+            done += count
 
 
 @njit(nogil=True, cache=True)
@@ -102,6 +133,11 @@ def _microcanonical(region, quanta, number, seed, q_max):  # type: ignore[no-unt
     return True
 
 
+def _thermal(rows: NDArray[np.generic], base: NDArray[np.int64], mean: float, q_max: int, seed: np.uint64) -> None:
+    table = thermal_table(mean, q_max)
+    _thermal_rows(rows, base, table, _guide(table), seed)
+
+
 def draw_block(section: FieldSection, block: Block) -> NDArray[np.generic]:
     """Initial sites of a block.
 
@@ -117,7 +153,7 @@ def draw_block(section: FieldSection, block: Block) -> NDArray[np.generic]:
         base = block.row_bases((0, 1, 2))
         rows = array.reshape(-1, array.shape[3])
         if section.initial == "thermal":
-            _thermal_rows(rows, base, thermal_table(section.mean, lattice.q_max), seed)
+            _thermal(rows, base, section.mean, lattice.q_max, seed)
             return array
         hot, cold = section.hot, section.cold
         assert hot is not None  # the configuration is checked
@@ -133,7 +169,7 @@ def draw_block(section: FieldSection, block: Block) -> NDArray[np.generic]:
                 bases = np.ascontiguousarray(base.reshape(array.shape[:3])[place]).ravel()
             else:
                 bases = base + part.start
-            _thermal_rows(piece.reshape(-1, piece.shape[3]), bases, thermal_table(mean, lattice.q_max), seed)
+            _thermal(piece.reshape(-1, piece.shape[3]), bases, mean, lattice.q_max, seed)
             array[place] = piece
         return array
     sites = lattice.region_sites

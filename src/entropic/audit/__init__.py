@@ -1,0 +1,91 @@
+"""The laws, recomputed from what is stored.  Calls no machine and trusts nothing that the run said of itself.
+
+Every check compares integers exactly, or floats that both sides must have evaluated by the same deterministic
+functions (`entropic.special`); only the two laws that speak of fluctuations have a level, 1e-9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from entropic.audit.exact import Exact, Law
+from entropic.audit.laws import Lift, Second
+from entropic.audit.replay import Replay, check_first_law
+from entropic.audit.stored import check_field, check_opening, check_series
+from entropic.errors import StoreError
+from entropic.initial import lattice_of
+from entropic.store import RunStore
+
+__all__ = ["Law", "audit"]
+
+_PAGE = 64  # cycles looked at together
+
+
+def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[Law]:
+    """Recompute every law from a run's store.
+
+    Parameters
+    ----------
+    path : path
+        Run directory.
+    initial : bool
+        Draw the initial field again and compare the opening balance with it.
+    files : bool
+        Compare the newest checkpoint's field with the books.
+
+    Returns
+    -------
+    list of Law
+
+    Raises
+    ------
+    StoreError
+        The store is damaged.
+    """
+    store = RunStore.open(Path(path))
+    config = store.config()
+    lattice = lattice_of(config.field)
+    first = Exact("first law")
+    information = Exact("information")
+    lift = Lift()
+    second = Second(lattice, config)
+    try:
+        opening = store.opening()
+        group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
+        if initial:
+            check_opening(first, config, lattice, opening)
+        state = Replay(config, lattice, opening)
+        second.open(opening)
+        reached = 0
+        for name, array in group.arrays() if group is not None else ():
+            first.equal(f"books: rows of {name}", array.shape[0], group["cycle"].shape[0])  # type: ignore[index,union-attr]
+        for page in _pages(group):
+            first.equal("cycle numbers", page["cycle"], np.arange(reached + 1, reached + 1 + page["cycle"].size))
+            check_first_law(first, state, page, reached + 1)
+            state.information(information, page, reached + 1)
+            lift.check(page, state.threshold, lattice.region_sites, reached + 1)
+            second.check(page)
+            state.close(page)
+            reached += page["cycle"].size
+        check_series(first, store, config, lattice, reached)
+        if files:
+            check_field(first, store, lattice, state, reached)
+    except (KeyError, IndexError, ValueError, TypeError, OSError, RuntimeError) as error:  # blosc: RuntimeError
+        raise StoreError(
+            f"{path}: the books cannot be read: {error}.", "restore them from a copy, or run again"
+        ) from error
+    return [first.law(), information.law(), lift.law(), *second.laws()]
+
+
+def _pages(group: zarr.Group | None) -> Iterator[dict[str, NDArray[Any]]]:
+    if group is None:
+        return
+    total = group["cycle"].shape[0]  # type: ignore[union-attr]
+    for start in range(0, total, _PAGE):
+        yield {name: np.asarray(array[start : start + _PAGE]) for name, array in group.arrays()}

@@ -1,0 +1,51 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import click
+
+from entropic.cli.commands import cli
+from entropic.cli.show import err
+from entropic.computer import Interrupted
+from entropic.errors import ClusterError, EntropicError, ResourceError
+
+__all__ = ["cli", "main"]
+
+
+def main() -> None:
+    """Entry point: every failure is one sentence and an exit code."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+        code = 0
+    except click.exceptions.Abort:
+        code = 130
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except KeyboardInterrupt:
+        err.print("interrupted at once; the last checkpoint stands")
+        code = 130
+    except EntropicError as error:
+        if debug:
+            traceback.print_exc()
+        style = "yellow" if isinstance(error, Interrupted) else "red"
+        err.print(f"[{style}]entropic:[/] ", end="")
+        err.print(str(error), markup=False, soft_wrap=True)
+        code = error.exit_code
+    except (OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        wrapped = ResourceError(f"{type(error).__name__}: {error}.", "make room, then try again or 'entropic resume'")
+        err.print(f"entropic: {wrapped}", markup=False, soft_wrap=True)
+        code = wrapped.exit_code
+    except Exception as error:  # the last net: no traceback without --debug
+        if debug:
+            traceback.print_exc()
+        wrapped_cluster = ClusterError(f"unexpected {type(error).__name__}: {error}.", "run with --debug and report it")
+        err.print(f"entropic: {wrapped_cluster}", markup=False, soft_wrap=True)
+        code = wrapped_cluster.exit_code
+    sys.exit(code)

@@ -1,0 +1,5 @@
+"""``python -m entropic.cli``."""
+
+from entropic.cli import main
+
+main()

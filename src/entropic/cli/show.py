@@ -1,0 +1,74 @@
+"""What is printed: consoles and tables."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from entropic.claims import Claim
+from entropic.errors import LawError
+
+__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary"]
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+def finish(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        print_summary(summary)
+    broken = [law["name"] for law in summary["laws"] if not law["holds"]]
+    if broken:
+        raise LawError(f"broken: {', '.join(broken)}.", f"see 'entropic audit {summary['store']}'")
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    totals, entropy = summary["totals"], summary["entropy"]
+    table = Table(title="Books", show_header=False)
+    for name in ("cycles", "sites", "regions", "gross", "erasure", "net", "battery", "first_law_residual"):
+        table.add_row(name.replace("_", " "), f"{totals[name]:,}")
+    table.add_row("record", f"{totals['record_nats']:,.1f} nat")
+    stop = summary["demon"]
+    if stop["first_stop_cycle"] is not None:
+        table.add_row(
+            "demon stopped", f"cycle {stop['first_stop_cycle']}: tape full in {stop['regions_stopped']} regions"
+        )
+    out.print(table)
+    table = Table("entropy, nat", "initial", "final", title="Entropy")
+    for name in ("hist", "region", "equilibrium", "tape"):
+        table.add_row(name, f"{entropy['initial'][name]:,.1f}", f"{entropy['final'][name]:,.1f}")
+    out.print(table)
+    print_laws(summary["laws"])
+    speed = summary["performance"]
+    out.print(f"field digest {summary['digest']['field']}, series digest {summary['digest']['series']}", soft_wrap=True)
+    out.print(
+        f"{speed['seconds']:.1f} s, {speed['site_cycles_per_second']:.3g} site-cycles a second, "
+        f"peak {speed['peak_bytes'] / 2**30:.2f} GiB; store {summary['store']}",
+        soft_wrap=True,
+    )
+
+
+def print_laws(laws: list[dict[str, Any]]) -> None:
+    table = Table("law", "holds", "margin", "detail", title="Laws")
+    for law in laws:
+        table.add_row(
+            law["name"],
+            "[green]yes[/]" if law["holds"] else "[red]NO[/]",
+            f"{law['margin']:.4g}",
+            law.get("detail", ""),
+        )
+    out.print(table)
+
+
+def print_claims(claims: list[Claim]) -> None:
+    table = Table("claim", "unit", "gross", "cost", "net", "verdict", title="Claims of the original document")
+    for claim in claims:
+        verdict = f"[green]{claim.verdict}[/]" if claim.holds else f"[red]refuted[/]: {claim.verdict}"
+        table.add_row(claim.claim, claim.unit, *(f"{v:,.4g}" for v in (claim.gross, claim.cost, claim.net)), verdict)
+    out.print(table)
