@@ -33,7 +33,7 @@ def bill_of_uniform(circuit: Circuit, inputs: Sequence[int], most_nodes: int = 1
     inputs : sequence of int
         Input wires in the order that the diagrams branch in; interleave the digits of numbers, low ones first.
     most_nodes : int
-        Where to give up; a million take about a gigabyte.
+        Where to give up; a million take about half a gigabyte.
 
     Returns
     -------
