@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test check lock clean
+.PHONY: help setup demo demo-seed test check docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ check: .venv/.dev ## formatting, lint, types, import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/.dev ## the documentation, as a site in site/
+	$(BIN)/mkdocs build --strict
+
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra build --extra dashboard pyproject.toml -o requirements.lock
@@ -45,4 +48,4 @@ lock: ## renew the lock files (needs uv)
 	  --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## remove what the commands above made
-	rm -rf .venv build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -84,7 +84,7 @@ def outcome(config: Config, grid: BlockGrid) -> tuple[str, dict[str, np.ndarray]
     drive.states = [first_state(config, block) for block in grid.blocks]
     cycles = config.run.cycles
     assert drive.go(1, cycles) == cycles
-    ledger = Ledger(1, cycles, grid.lattice.region_count)
+    ledger = Ledger(1, cycles, grid.lattice.region_count, drive.rules.accounts)
     for block, rows in zip(grid.blocks, drive.each("books", _books), strict=True):
         for row in rows:
             ledger.enter(row, block.region_ids)

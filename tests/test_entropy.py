@@ -138,7 +138,7 @@ def test_doubtful_price_is_settled(monkeypatch: pytest.MonkeyPatch, sites: int, 
 
 
 def test_a_certain_answer_is_not_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entropy, "_sign", lambda *_: pytest.fail("multiprecision was asked"))
+    monkeypatch.setattr(entropy, "sign_of_logs", lambda *_: pytest.fail("multiprecision was asked"))
     assert entropy.erasure_quanta(10**6, 10**6, 12345) is not None
 
 

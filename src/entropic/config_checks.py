@@ -117,7 +117,9 @@ def _check_battery(config: Config) -> Iterator[Finding]:
 
 def _check_machines(config: Config) -> Iterator[Finding]:
     """Machines that contradict the field."""
-    sites = config.field.sites_per_region
+    shape, regions = config.field.shape, config.field.regions
+    tiled = len(shape) == len(regions) and not any(extent % boxes for extent, boxes in zip(shape, regions, strict=True))
+    sites = config.field.sites_per_region if tiled else 2  # else another check speaks
     if config.exchange.enabled and sites < 2:
         yield Finding(
             ("exchange", "enabled"), "true", "regions of 2 sites at least, for a temperature", "merge regions"

@@ -8,8 +8,7 @@ decides an integer, the float answer is taken only outside its error bound; the 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, overload
 
@@ -19,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from entropic import special
 from entropic.errors import UsageError
+from entropic.settle import Term, least, sign_of_logs
 from entropic.units import BOLTZMANN
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "coarse_ladder",
     "erasure_quanta",
     "erasure_quanta_for_nats",
+    "erasure_quanta_for_powers",
     "exergy",
     "field_nats",
     "histogram_nats",
@@ -43,11 +44,8 @@ __all__ = [
 ]
 
 RecordKind = Literal["compressed", "raw"]
-_Term = tuple[int, int, int]  # (w, n, k) stands for w ln C(n, k)
 
 _LARGEST = 4 * 10**12  # sites or quanta; their sum is then exact in float64 with room for the halves of Stirling's form
-_EXACT_BITS = 500_000.0  # a product of binomials up to this size is compared digit by digit
-_CHEAP_BITS = 4_000.0  # and up to this one that is quicker than mpmath
 _LAW_TERMS = 2_000
 _LAW_SIZE = 200_000
 
@@ -284,14 +282,49 @@ def erasure_quanta_for_nats(sites: int, quanta: int, nats: float) -> int | None:
     return energy if certain else _settle_erasure(sites, quanta, energy, [], -nats)
 
 
-def _settle_erasure(sites: int, quanta: int, guess: int, record: list[_Term], nats: float) -> int:
-    before = (-1, quanta + sites - 1, quanta)
+def erasure_quanta_for_powers(sites: int, quanta: int, powers: Mapping[int, int], root: int = 1) -> int | None:
+    """Least E >= 0 with ``S(N, Q + E) - S(N, Q) >= (1 / root) sum w ln b`` over the items b: w of ``powers``.
+
+    A Shannon entropy of counted words has this form, so its price is decided without rounding it. Else as `erasure_quanta`.
+
+    Parameters
+    ----------
+    powers : mapping of int >= 1 to int
+        Bases and their weights, of either sign.
+    root : int
+        Divisor >= 1 of the whole.
+
+    Raises
+    ------
+    EntropyDomainError
+        If a base or the root is below 1, or E would pass 2^50 quanta.
+    """
+    sites, quanta = _integer("sites", sites, 1), _integer("quanta", quanta)
+    if root < 1 or min(powers, default=1) < 1:
+        raise EntropyDomainError(f"root {root}, least base {min(powers, default=1)}; expected >= 1.", "Count words.")
+    record = [(-w, b, 1) for b, w in powers.items()]
+    if sign_of_logs(record, 0.0) >= 0:
+        return 0
+    with mpmath.workdps(200):
+        nats = float(mpmath.fsum(w * mpmath.log(b) for b, w in powers.items()) / root)
+    energy, certain = special.erasure_quanta_fast(sites, quanta, nats)
+    if energy == special.UNREACHABLE:
+        return None
+    if energy == special.E_REACH and not certain:
+        raise EntropyDomainError(
+            f"{nats} nats in {sites} sites cost more than 2^50 quanta.", "Erase them in a larger region."
+        )
+    return energy if certain else _settle_erasure(sites, quanta, energy, record, 0.0, root)
+
+
+def _settle_erasure(sites: int, quanta: int, guess: int, record: list[Term], nats: float, root: int = 1) -> int:
+    before = (-root, quanta + sites - 1, quanta)
 
     def paid(energy: int) -> bool:
         after = quanta + energy
-        return _sign([(1, after + sites - 1, after), before, *record], nats) >= 0
+        return sign_of_logs([(root, after + sites - 1, after), before, *record], nats) >= 0
 
-    return _least(paid, guess)
+    return least(paid, guess)
 
 
 def exergy(sites_per_region: ArrayLike, quanta_per_region: ArrayLike, tape_nats: float = 0.0) -> int:
@@ -326,46 +359,9 @@ def exergy(sites_per_region: ArrayLike, quanta_per_region: ArrayLike, tape_nats:
     terms = [(-w, b + a - 1, b) for a, b, w in zip(*kinds.tolist(), repeats.tolist(), strict=True)]
 
     def reached(quanta: int) -> bool:
-        return _sign([(1, quanta + total_sites - 1, quanta), *terms], tape_nats) >= 0
+        return sign_of_logs([(1, quanta + total_sites - 1, quanta), *terms], tape_nats) >= 0
 
-    return total_quanta - _least(reached, high)
-
-
-def _sign(terms: Sequence[_Term], nats: float) -> int:
-    """Sign of ``nats + sum w ln C(n, k)``: 0 if equal, or if 200 digits do not tell and integers are out of reach."""
-    weights: Counter[tuple[int, int]] = Counter()
-    for w, n, k in terms:
-        weights[n, min(k, n - k)] += w
-    terms = [(w, n, k) for (n, k), w in weights.items() if w and k]
-    bits = math.fsum(abs(w) * special.ln_binomial(n, k) for w, n, k in terms) / math.log(2.0)
-    if nats == 0.0 and bits <= _CHEAP_BITS:
-        return _sign_of_integers(terms)
-    for digits in (50, 100, 200):
-        with mpmath.workdps(digits):
-            parts = [w * s * mpmath.loggamma(m + 1) for w, n, k in terms for m, s in ((n, 1), (k, -1), (n - k, -1))]
-            value = mpmath.fsum([*parts, nats])
-            if abs(value) > mpmath.mpf(10) ** (10 - digits) * (1 + mpmath.fsum([*parts, nats], absolute=True)):
-                return 1 if value > 0 else -1
-    return _sign_of_integers(terms) if nats == 0.0 and bits <= _EXACT_BITS else 0
-
-
-def _sign_of_integers(terms: Sequence[_Term]) -> int:
-    over: int = math.prod(math.comb(n, k) ** w for w, n, k in terms if w > 0)
-    under: int = math.prod(math.comb(n, k) ** -w for w, n, k in terms if w < 0)
-    return (over > under) - (over < under)
-
-
-def _least(holds: Callable[[int], bool], guess: int) -> int:
-    """Least integer >= 0 for which the monotone ``holds`` is true, by galloping from ``guess``."""
-    low, high, step = guess - 1, guess, 1
-    while not holds(high):
-        low, high, step = high, high + step, 2 * step
-    while low >= 0 and holds(low):
-        low, high, step = max(low - step, -1), low, 2 * step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+    return total_quanta - least(reached, high)
 
 
 def macrostate_law(sites: int, quanta: int, threshold: int) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
-"""Erasure: what a record costs, and its heat put back into the region that it came from."""
+"""Erasure: what a record costs, and its heat put back into the region that it came from; computing without it is free."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from entropic import entropy, special
 from entropic.errors import EntropicError
 from entropic.kernels import add_heat, remove_heat
+from entropic.machines.circuits.bill import Bill
+from entropic.machines.circuits.circuit import Circuit
+from entropic.machines.erasure import ErasureEnergy
 from entropic.randomness import PURPOSE_DEPOSIT, random_u64
 
 __all__ = ["LandauerEngine", "OverflowQuantaError"]
+
+_Bits = TypeVar("_Bits", bound=NDArray[Any])
 
 
 @final
@@ -123,3 +128,51 @@ class LandauerEngine:
         """Undo `deposit` (in place).  False if the region cannot have had it: then it is spoilt."""
         each, rest = divmod(quanta, self.sites)
         return not quanta or bool(remove_heat(region, each, rest, self.start(number, cycle, purpose)))
+
+    def field_temperature(self, quanta: int) -> float:
+        """Temperature of a region that holds ``quanta``, in quanta per nat; see `entropic.units.kelvin`."""
+        return entropy.temperature(self.sites, quanta)
+
+    def information_erasure_energy(self, quanta: int, nats: float, quantum_joule: float) -> ErasureEnergy:
+        """Price of erasing ``nats`` >= 0 into a region that holds ``quanta``, in every unit.
+
+        E_min is decided exactly for the float given; a record's is `price`, a circuit's `circuit_energy`.
+
+        Raises
+        ------
+        EntropyDomainError
+            If ``nats`` is not finite, or costs more than 2^50 quanta.
+        """
+        energy = entropy.erasure_quanta_for_nats(self.sites, quanta, nats)
+        return ErasureEnergy(nats, energy, self.field_temperature(quanta), quantum_joule)
+
+    def record_energy(self, quanta: int, ones: int, quantum_joule: float) -> ErasureEnergy:
+        """Price of erasing a record with ``ones`` bits set, in every unit."""
+        return ErasureEnergy(self.nats(ones), self.price(quanta, ones), self.field_temperature(quanta), quantum_joule)
+
+    def circuit_energy(self, quanta: int, bill: Bill, quantum_joule: float, words: int = 1) -> ErasureEnergy:
+        """Price of running a circuit, as billed, on ``words`` words: exactly nothing if it is reversible."""
+        return bill.energy(self.sites, quanta, quantum_joule, words)
+
+    def reversible_computation(self, circuit: Circuit, bits: _Bits) -> tuple[_Bits, int]:
+        """Compute on tape bits without erasing any.
+
+        Parameters
+        ----------
+        circuit : Circuit
+            Checked to be a bijection.
+        bits : bool or unsigned integers [wires, …]
+            As `Circuit.run` takes them.
+
+        Returns
+        -------
+        array, int
+            The bits after, and the quanta that it cost: 0, for nothing is erased.
+
+        Raises
+        ------
+        NotBijectiveError
+            Two inputs end alike; the error names them.
+        """
+        circuit.check_bijection()
+        return circuit.run(bits), 0
