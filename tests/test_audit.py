@@ -22,33 +22,53 @@ from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import digest_text, generations, newest_sound
 from entropic.errors import StoreError
-from entropic.ledger import ACCOUNTS
+from entropic.ledger import ACCOUNTS, accounts
 from entropic.store import SERIES, RunStore
 
-LAWS = ["first law", "information", "lift", "second law", "exergy"]
-INTEGERS = [name for name, (kind, _, _) in ACCOUNTS.items() if kind == "int64"]
-FLOATS = [name for name, (kind, _, _) in ACCOUNTS.items() if kind == "float64"]
+LAWS = ["first law", "information", "lift", "second law", "exergy", "carnot", "demon", "reversal"]
+LOSSES = {"capacity": 1.5, "charge_loss": 0.05, "discharge_loss": 0.02, "self_discharge": 0.05}
+DEMANDS = [
+    {"region": 1, "quanta": 9, "priority": 1, "kind": "compute"},
+    {"region": 5, "quanta": 7, "priority": 2, "kind": "export"},
+]
+MACHINES: dict[str, dict[str, Any]] = {
+    "field": {"edges": "baths", "bath_left": 4.0, "bath_right": 0.5},
+    "exchange": {"enabled": True, "contact": 0.5},
+    "grid": {"enabled": True, "capacity": 8, "loss": 0.1, "demands": DEMANDS},
+}
 RUNS: dict[str, dict[str, Any]] = {
     # batteries that cannot pay every erasure at once: records wait
     "erased": {"demon": {"threshold": 3}, "battery": {"initial": 0.5}},
     # tapes that fill
     "kept": {"demon": {"threshold": 3, "erase": False, "tape_nats": 300.0}},
+    # every machine there is; erasure is paid through the grid, too
+    "machines": {"demon": {"threshold": 3, "sort": True}, "battery": {"initial": 0.7, **LOSSES}, **MACHINES},
+    # likewise, with tapes that fill
+    "machines kept": {
+        "demon": {"threshold": 3, "sort": True, "erase": False, "tape_nats": 700.0},
+        "battery": {"initial": 0.5, **LOSSES},
+        **MACHINES,
+    },
 }
+
+
+def made_of(name: str) -> Config:
+    sections = {key: dict(values) for key, values in RUNS[name].items()}
+    field = {"shape": [8, 12], "regions": [2, 3], "mean": 2.0, "seed": 9, **sections.pop("field", {})}
+    table = {"field": field, "run": {"cycles": 12, "checkpoint_every": 6}, "relax": {"layers": 4}, **sections}
+    return Config.from_mapping(table)
+
+
+def accounts_of(kind: str) -> list[tuple[str, str]]:
+    """(run, account) for every account of a kind that the run has."""
+    return [(run, name) for run in RUNS for name in accounts(made_of(run)) if ACCOUNTS[name][0] == kind]
 
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
-    for name, sections in RUNS.items():
-        config = Config.from_mapping(
-            {
-                "field": {"shape": [8, 12], "regions": [2, 3], "mean": 2.0, "seed": 9},
-                "run": {"cycles": 12, "checkpoint_every": 6},
-                "relax": {"layers": 4},
-                **sections,
-            }
-        )
-        computer = EntropicComputer(config, tmp_path_factory.mktemp("runs") / name, chunks=(1, 2))
+    for name in RUNS:
+        computer = EntropicComputer(made_of(name), tmp_path_factory.mktemp("runs") / name, chunks=(1, 2))
         computer.run()
         computer.store.unlock()
         made[name] = computer.store.path
@@ -141,9 +161,13 @@ def test_a_clean_run_is_lawful(name: str, originals: dict[str, Path]) -> None:
 
 def test_the_runs_are_worth_changing(originals: dict[str, Path]) -> None:
     """Records wait, tapes fill, heat flows: no account is idle."""
-    erased, kept = (RunStore.open(originals[name]).books() for name in ("erased", "kept"))
-    for name in INTEGERS + FLOATS:
-        assert erased[name].any() or kept[name].any(), name
+    books = {name: RunStore.open(path).books() for name, path in originals.items()}
+    for name in ACCOUNTS:
+        assert any(entries[name].any() for entries in books.values() if name in entries), name
+    erased, kept = books["erased"], books["kept"]
+    assert (books["machines"]["partner"] >= 0).any() and (books["machines kept"]["stopped"] > 0).any()
+    flows = zarr.open_group(originals["machines"] / "flows.zarr", mode="r")
+    assert {-1, 0, 1} == set(np.asarray(flows["demand"][:]).tolist())  # type: ignore[index]
     assert (erased["tape"] > 0).any() and (erased["erasure"] > 0).any()
     assert (kept["stopped"] > 0).any()
 
@@ -165,8 +189,7 @@ def test_other_clean_runs(record_every: int, tmp_path: Path) -> None:
 # --- books ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("account", INTEGERS)
+@pytest.mark.parametrize(("run", "account"), accounts_of("int64"))
 def test_one_quantum_more_or_less(account: str, run: str, copy: Callable[[str], Path]) -> None:
     rng = np.random.default_rng([1, *account.encode()])
     for amount in (1, -1, 1, -1):
@@ -175,8 +198,7 @@ def test_one_quantum_more_or_less(account: str, run: str, copy: Callable[[str], 
         assert caught(path), (account, amount)
 
 
-@pytest.mark.parametrize("run", RUNS)
-@pytest.mark.parametrize("account", FLOATS)
+@pytest.mark.parametrize(("run", "account"), accounts_of("float64"))
 def test_one_nat_more_or_less(account: str, run: str, copy: Callable[[str], Path]) -> None:
     rng = np.random.default_rng([2, *account.encode()])
     for amount in (1.0, -1.0, 1e-9):
@@ -185,12 +207,12 @@ def test_one_nat_more_or_less(account: str, run: str, copy: Callable[[str], Path
         assert caught(path), (account, amount)
 
 
-@pytest.mark.parametrize("run", RUNS)
-def test_a_measurement_denied(run: str, copy: Callable[[str], Path]) -> None:
-    rng = np.random.default_rng(3)
+@pytest.mark.parametrize(("run", "account"), accounts_of("bool"))
+def test_a_fact_denied(run: str, account: str, copy: Callable[[str], Path]) -> None:
+    rng = np.random.default_rng([3, *account.encode()])
     for _ in range(3):
         path = copy(run)
-        edit(path / "books.zarr", "measured", bump((rng.integers(12), rng.integers(6)), 1))
+        edit(path / "books.zarr", account, bump((rng.integers(12), rng.integers(6)), 1))
         assert caught(path)
 
 
@@ -256,7 +278,7 @@ def test_an_entry_booked_twice(account: str, copy: Callable[[str], Path]) -> Non
 def test_a_row_booked_twice(copy: Callable[[str], Path]) -> None:
     """One account alone, or all of them; at the end, or in the middle; its cycle repeated, or numbered on."""
     rng = np.random.default_rng(8)
-    every = [*ACCOUNTS, "counts", "cycle"]
+    every = [*accounts(made_of("erased")), "counts", "cycle"]
     for names in (*([name] for name in every), every, every, every):
         path, row = copy("erased"), int(rng.integers(12))
         for name in names:
@@ -274,7 +296,7 @@ def test_a_row_too_many_on_a_page_end(tmp_path: Path) -> None:
     computer = EntropicComputer(config, tmp_path / "clean")
     computer.run()
     assert all(law.holds for law in audit(tmp_path / "clean"))
-    for name in (*ACCOUNTS, "counts", "cycle"):
+    for name in (*accounts(config), "counts", "cycle"):
         path = Path(shutil.copytree(tmp_path / "clean", tmp_path / name, symlinks=True))
         edit(path / "books.zarr", name, lambda values: np.concatenate([values, values[-1:]]))
         assert caught(path), name
@@ -283,7 +305,7 @@ def test_a_row_too_many_on_a_page_end(tmp_path: Path) -> None:
 def test_a_row_lost(copy: Callable[[str], Path]) -> None:
     for row in (0, 5, 11):
         path = copy("erased")
-        for name in (*ACCOUNTS, "counts", "cycle"):
+        for name in (*accounts(made_of("erased")), "counts", "cycle"):
             edit(path / "books.zarr", name, lambda values, row=row: np.delete(values, row, axis=0))
         edit(path / "books.zarr", "cycle", lambda values: np.arange(1, 12)) if row < 11 else None
         assert caught(path), row

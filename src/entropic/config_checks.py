@@ -136,10 +136,8 @@ def _check_machines(config: Config) -> Iterator[Finding]:
                 path, show(gear), f"at most {q_max} a turn, the most that a site holds", "take a smaller gear"
             )
     demands = config.grid.demands
-    if demands and not config.grid.enabled:
-        yield Finding(("grid", "demands"), "demands", "none while the grid is off", "set enabled = true in [grid]")
     total = sum(demand.quanta for demand in demands)
-    if total >= 2**62:
+    if config.grid.enabled and total >= 2**62:
         yield Finding(("grid", "demands"), show(total), "below 2^62 quanta a cycle in all", "ask for less")
 
 

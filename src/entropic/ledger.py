@@ -25,7 +25,7 @@ ACCOUNTS: dict[str, tuple[str, str, str]] = {
     "right_in": ("int64", "quanta", "energy of fresh sites of the right bath that met the region"),
     "right_out": ("int64", "quanta", "energy with which these sites went back to the right bath"),
     "sorted": ("bool", "1", "whether the demon sorted the region in this cycle"),
-    "sort_ones": ("int64", "1", "bits that measuring for the sort set; on the tape if it was sorted"),
+    "sort_ones": ("int64", "1", "bits set in the record of the sort"),
     "sort_nats": ("float64", "nat", "information of the sort, written to the tape"),
     "gradient": ("int64", "quanta", "energy of the region's first half less that of the second, after the sort"),
     "partner": ("int64", "1", "region that this one traded with; -1: none"),

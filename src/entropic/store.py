@@ -52,9 +52,7 @@ FLOWS: dict[str, tuple[str, ...]] = {
 
 def flow(books: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     """A flow of the series, cycle by cycle, from the books that there are: [cycles, regions]."""
-    first, *others = (
-        books[part] * books["sorted"] if part == "sort_ones" else books[part] for part in FLOWS[name] if part in books
-    )
+    first, *others = (books[part] for part in FLOWS[name] if part in books)
     for other in others:
         first = first + other
     return first

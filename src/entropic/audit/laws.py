@@ -163,7 +163,7 @@ class Demon:
         """Take in some cycles; ``relaxed``: energies before the lift."""
         if not self.on or self.sites < 2:
             return
-        beta = np.log1p((self.sites - 1) / (relaxed + 1.0))
+        beta = np.log1p((self.sites - 1) / (np.maximum(relaxed, 0) + 1.0))
         gains = (page["lift"] * beta - page["record_nats"]).sum(axis=1)
         sums = self.total + np.cumsum(gains)
         self.worst = min(self.worst, -float(sums.max()) - math.log(LEVEL))

@@ -58,7 +58,7 @@ class Replay:
         counts = page["counts"].astype(np.int64)
         levels = np.arange(counts.shape[2], dtype=np.int64)
         bath = entry(page, "left_in") - entry(page, "left_out") + entry(page, "right_in") - entry(page, "right_out")
-        relaxed = before + page["heat"] + bath + entry(page, "gear_heat")
+        relaxed: NDArray[np.int64] = before + page["heat"] + bath + entry(page, "gear_heat")
         waste = entry(page, "stored_loss") + entry(page, "compute") + entry(page, "line_loss")
         first.equal("sites of the histogram", counts.sum(axis=2), np.full(before.shape, self.sites), cycle)
         first.equal("energy of the histogram", counts @ levels, relaxed, cycle)
@@ -67,10 +67,25 @@ class Replay:
         ones = np.where(page["measured"], counts[:, :, self.threshold :].sum(axis=2), 0)
         first.equal("ones of the record", page["ones"], ones, cycle)
         first.equal("work of the lift", page["lift"], ones * self.threshold, cycle)
+        if self.sort:
+            self._gradient(first, page, before, bath, cycle)
         if self.grid:
             given = page["erasure"] + page["compute"] + page["delivered_out"] + page["line_loss"]
             first.equal("what batteries gave", page["drawn"].sum(axis=1)[:, None], given.sum(axis=1)[:, None], cycle)
         return relaxed
+
+    def _gradient(
+        self, first: Exact, page: Page, before: NDArray[np.int64], bath: NDArray[np.int64], cycle: int
+    ) -> None:
+        """The two halves add up to the region: their difference is as odd as their sum (an odd region has a site more)."""
+        total, gradient = before + page["heat"] + bath, page["gradient"]
+        first.equal("gradient within bounds", (gradient < 0) | (gradient > total), np.zeros(total.shape, bool), cycle)
+        first.equal(
+            "gradient where nothing was sorted", np.where(page["sorted"], 0, gradient), np.zeros_like(total), cycle
+        )
+        if self.sites % 2 == 0:
+            odd = np.where(page["sorted"], (total - gradient) % 2, 0)
+            first.equal("halves of the region", odd, np.zeros_like(total), cycle)
 
     # -- information --
 
@@ -89,7 +104,7 @@ class Replay:
         """Records, tape, prices of erasure, stops and batteries, replayed from the histograms; the grid's flows."""
         names = ("record_nats", "erased_nats", "erasure", "tape", "measured", "stopped", "battery")
         expect = {name: np.zeros_like(page[name]) for name in names}
-        extra = [n for n in ("sorted", "sort_nats", "stored_loss") if n in page]
+        extra = [n for n in ("sorted", "sort_ones", "sort_nats", "stored_loss") if n in page]
         expect |= {name: np.zeros_like(page[name]) for name in extra}
         ones = page["counts"].astype(np.int64)[:, :, self.threshold :].sum(axis=2)
         drawn = page["drawn"] if self.grid else page["erasure"]
@@ -121,7 +136,11 @@ class Replay:
         if self.sort:
             pairs = self.sites // 2
             found = page["sort_ones"][c]
-            written = self._write(out, "sorted", "sort_nats", self.nats(pairs, found), cycle)
+            longest = float(self.nats(pairs, np.array([pairs // 2]))[0])  # what the tape must have room for
+            written = self._write(
+                out, "sorted", "sort_nats", self.nats(pairs, np.clip(found, 0, pairs)), cycle, longest
+            )
+            out["sort_ones"][:] = np.where(written, np.clip(found, 0, pairs), 0)
             codes.append(np.where(written, found + self.sites + 1, -1))
         if self.lift:
             written = self._write(out, "measured", "record_nats", self.nats(self.sites, ones), cycle)
@@ -129,10 +148,16 @@ class Replay:
         return codes if self.erase else []
 
     def _write(
-        self, out: dict[str, NDArray[Any]], flag: str, name: str, nats: NDArray[np.float64], cycle: int
+        self,
+        out: dict[str, NDArray[Any]],
+        flag: str,
+        name: str,
+        nats: NDArray[np.float64],
+        cycle: int,
+        room: float | None = None,
     ) -> NDArray[np.bool_]:
         running = self.stopped == 0
-        fits = self.tape + nats <= self.share
+        fits = self.tape + (nats if room is None else room) <= self.share
         self.stopped[running & ~fits] = cycle
         written: NDArray[np.bool_] = running & fits
         out[flag][:], out[name][:] = written, np.where(written, nats, 0.0)

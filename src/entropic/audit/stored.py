@@ -66,8 +66,6 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     present = set(books.array_keys())
     for name, accounts in (*made_of.items(), ("erasure", ("erasure",))):
         parts = [np.asarray(books[account][: ends[-1]]) for account in accounts if account in present]  # type: ignore[index]
-        if name == "ones" and len(parts) == 2:
-            parts[1] = parts[1] * np.asarray(books["sorted"][: ends[-1]])  # type: ignore[index]
         values = parts[0] if len(parts) == 1 else parts[0] + parts[1]
         first.equal(f"series: {name}", series[name], np.add.reduceat(values, starts, axis=0))
     for name in ("quanta", "battery", "entropy_hist"):

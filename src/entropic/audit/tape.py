@@ -57,8 +57,7 @@ def _piece(
         if lift_bytes:
             exact.equal("ones on tape", _ones(rows[:, :lift_bytes]), said["ones"], cycle)
         if sort:
-            found = {n: np.asarray(books[n][cycle - 1])[regions] for n in ("sorted", "sort_ones")}  # type: ignore[index]
-            ones = found["sorted"] * found["sort_ones"]
+            ones = np.asarray(books["sort_ones"][cycle - 1])[regions]  # type: ignore[index]
             exact.equal("ones of the sort on tape", _ones(rows[:, lift_bytes:]), ones, cycle)
         seen[cycle - 1, regions] = True
 

@@ -36,6 +36,7 @@ class Trades:
     def _cycle(self, first: Exact, books: dict[str, NDArray[Any]], quoted: NDArray[np.int64], cycle: int) -> None:
         partner, hot = books["partner"], books["hot"]
         idle = partner < 0
+        first.equal("partner of regions that did not trade", partner[idle], np.full(idle.sum(), -1), cycle)
         for name in ("gear", "gear_heat", "gear_m", "gear_n", "hot"):
             first.equal(f"{name} of regions that did not trade", books[name][idle], np.zeros(idle.sum()), cycle)
         regions = np.flatnonzero(~idle)

@@ -21,24 +21,22 @@ __all__ = ["claims", "close", "harvest", "sort", "supply"]
 
 
 def sort(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockState:
-    """Maxwell's demon sorts each region's halves, where the tape has room; changes ``state.array``."""
+    """Maxwell's demon sorts each region's halves, where the tape has room for the longest record; changes ``state.array``."""
     opened = state.opened(block, rules, cycle)
     row, tape, stopped = opened.row, state.tape.copy(), state.stopped.copy()
     pairs = rules.landauer.sites // 2
+    longest = rules.landauer.nats_of(rules.landauer.sort_code(pairs // 2))
     bits = np.zeros((block.region_count, -(-pairs // 8)), np.uint8)
     for i, region in enumerate(block.region_views(state.array)):
+        if not stopped[i] and tape[i] + longest > rules.tape_share:
+            stopped[i] = cycle
         if stopped[i]:
             continue
         record = rules.demon.sort(region)
         nats = rules.landauer.nats_of(rules.landauer.sort_code(record.ones))
-        row["sort_ones"][i] = record.ones
-        if tape[i] + nats > rules.tape_share:
-            rules.demon.undo(region, record)
-            stopped[i] = cycle
-            continue
         bits[i] = record.packed
         tape[i] += nats
-        row["sorted"][i], row["sort_nats"][i] = True, nats
+        row["sorted"][i], row["sort_ones"][i], row["sort_nats"][i] = True, record.ones, nats
         row["gradient"][i] = record.gradient
     unpaid = state.unpaid
     if rules.erase:
