@@ -57,9 +57,10 @@ def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
-    table = Table("", "site-cycles a second", "of the bare kernels", title=f"engine, {sites:,} sites, {cycles} cycles")
+    table = Table("", "site-cycles/s", "best", "of bare", "best", title=f"engine, {sites:,} sites, {cycles} cycles")
     for row in rows:
-        table.add_row(row["name"], f"{row['rate']:.3g}", f"{row['ratio']:.2f}")
+        rates = (f"{row[key]:.3g}" for key in ("rate", "best_rate"))
+        table.add_row(row["name"], *rates, *(f"{row[key]:.2f}" for key in ("ratio", "best_ratio")))
     show.print(table)
 
 

@@ -188,9 +188,9 @@ def digest(field: Bytes, repeats: int) -> list[dict[str, Any]]:
     rivals: dict[str, Callable[[], object]] = {
         "entropic": ours,
         "the same in NumPy": numpy,
-        "hashlib.sha256": lambda: hashlib.sha256(field).digest(),
-        "hashlib.blake2b": lambda: hashlib.blake2b(field).digest(),
-        "zlib.crc32": lambda: zlib.crc32(field),
+        "hashlib.sha256": lambda: hashlib.sha256(field.data).digest(),
+        "hashlib.blake2b": lambda: hashlib.blake2b(field.data).digest(),
+        "zlib.crc32": lambda: zlib.crc32(field.data),
     }
     rows = rows_of(take_turns(rivals, repeats), field.size)
     assert tuple(found["ours"].tolist()) == found["numpy"]
