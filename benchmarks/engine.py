@@ -10,15 +10,19 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from entropic import Config, EntropicComputer
 from entropic.cli.where import free_memory
+from entropic.computer import Observer
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.plan import make_plan
 from entropic.initial import draw_block, lattice_of
@@ -41,12 +45,42 @@ def engine_config(sites: int, cycles: int) -> Config:
     )
 
 
-def _run(config: Config, executor: Executor, where: Where) -> EntropicComputer:
+def _processor_seconds() -> float:
+    """Of this process and of those that it has started and that still run."""
+    total = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            spent = child.cpu_times()
+            total += spent.user + spent.system
+    return total
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """What the cycles took: seconds on the clock, and of all processors together."""
+
+    seconds: float
+    processor: float
+
+
+def _run(config: Config, executor: Executor, where: Where) -> Cost:
+    """A whole run, of which the cycles with their books and checkpoint count: not the first state, nor the audit."""
     plan = make_plan(config, where.workers, where.threads, free_memory(), None, where.in_process)
+    began: list[float] = []
+    ended: list[float] = []
+
+    def stop() -> bool:
+        if not began:  # asked for the first time as the first cycle begins
+            began.append(_processor_seconds())
+        return False
+
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
-        computer = EntropicComputer(config, Path(scratch) / "run", executor, plan.chunks, plan.epoch)
+        observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(_processor_seconds()))
+        place = Path(scratch) / "run"
+        computer = EntropicComputer(config, place, executor, plan.chunks, config.run.cycles, observer)
         computer.run()
-        return computer
+        return Cost(computer.seconds, ended[-1] - began[0])
 
 
 _KEY = np.uint64(1)
@@ -97,24 +131,22 @@ class _Piece:
         drop_ones_where(self.array, self.shape, self.array.dtype.type(self.threshold), chosen)
 
 
-def _bare(config: Config, size: tuple[int, ...], threads: int) -> float:
-    """Seconds for all cycles on the field in pieces of ``size`` regions, cycle by cycle, in a pool of threads."""
+def _bare(config: Config, size: tuple[int, ...], threads: int) -> Cost:
+    """All cycles on the field in pieces of ``size`` regions, cycle by cycle, in a pool of threads."""
     lattice = lattice_of(config.field)
     pieces = [_Piece(config, block) for block in BlockGrid(lattice, regular_cuts(lattice, size)).blocks]
     with ThreadPoolExecutor(threads) as pool:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         for cycle in range(1, config.run.cycles + 1):
             list(pool.map(partial(_Piece.cycle, number=cycle), pieces))
-        return time.perf_counter() - started
+        return Cost(time.perf_counter() - started, time.process_time() - spent)
 
 
 def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows with ``name``, ``rate`` (site-cycles a second, median; ``best_rate``) and ``ratio`` (to the bare kernels).
+    """Rows with ``name``, ``rate`` and ``ratio``, ``processor_ns`` and ``processor_ratio``.
 
-    ``ratio`` is the median over rounds in which all take turns, ``best_ratio`` that of the best rounds.
-
-    The engine's seconds are those that a run reports: cycles, books and the checkpoint, not the start of the cluster
-    nor the first state.
+    ``rate``: site-cycles a second on the clock; ``processor_ns``: nanoseconds of processor a site-cycle.  Medians; the
+    ratios say how much of the bare kernels' speed is left, medians over rounds in which all take turns.
     """
     cores = len(os.sched_getaffinity(0))
     config = engine_config(sites, cycles)
@@ -123,39 +155,37 @@ def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]
     if cores > 1:
         places.append(("engine, local processes", Where(cores, 1, dashboard=False)))
 
-    def engine(where: Where) -> Callable[[], float]:
-        def seconds() -> float:
-            with connect(where) as executor:
-                return _run(config, executor, where).seconds
-
-        return seconds
+    def engine(where: Where) -> Cost:
+        with connect(where) as executor:
+            return _run(config, executor, where)
 
     one, halves = (1, 1, 1, 1), (-(-lattice.boxes[0] // cores), *lattice.boxes[1:])
-    rivals: dict[str, Callable[[], float]] = {
+    rivals: dict[str, Callable[[], Cost]] = {
         "bare kernels, region by region": partial(_bare, config, one, cores),
         "bare kernels, a block a core": partial(_bare, config, halves, cores),
-        **{name: engine(where) for name, where in places},
+        **{name: partial(engine, where) for name, where in places},
         "bare kernels, region by region, one core": partial(_bare, config, one, 1),
-        "engine, one core, no Dask": lambda: _run(config, SerialExecutor(), Where(1, 1)).seconds,
+        "engine, one core, no Dask": partial(_run, config, SerialExecutor(), Where(1, 1)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in rivals}
+    costs: dict[str, list[Cost]] = {name: [] for name in rivals}
     _run(engine_config(0, 2), SerialExecutor(), Where(1, 1))  # compilers
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="distributed")  # a port is taken
         for _ in range(repeats):
             for name, function in rivals.items():
-                seconds[name].append(function())
+                costs[name].append(function())
     work = lattice.sites * config.run.cycles
     rows = []
-    for name, times in seconds.items():
-        against = seconds["bare kernels, region by region" + (", one core" if "one core" in name else "")]
+    for name, taken in costs.items():
+        against = costs["bare kernels, region by region" + (", one core" if "one core" in name else "")]
+        pairs = list(zip(against, taken, strict=True))
         rows.append(
             {
                 "name": name,
-                "rate": work / statistics.median(times),
-                "best_rate": work / min(times),
-                "ratio": statistics.median(b / t for b, t in zip(against, times, strict=True)),
-                "best_ratio": min(against) / min(times),
+                "rate": work / statistics.median(cost.seconds for cost in taken),
+                "ratio": statistics.median(bare.seconds / cost.seconds for bare, cost in pairs),
+                "processor_ns": statistics.median(cost.processor for cost in taken) / work * 1e9,
+                "processor_ratio": statistics.median(bare.processor / cost.processor for bare, cost in pairs),
             }
         )
     return rows
