@@ -92,7 +92,7 @@ def _across(view: Sites, base: NDArray[np.int64], lower: NDArray[np.int64], buff
 
 
 def _along(rows: Sites, base: NDArray[np.int64], lower: NDArray[np.int64], buffers: Any, layer: int) -> None:
-    exchange_touching(rows, base, lower, True, _KEY, layer, 255, False, *buffers)
+    exchange_touching(rows, base, lower, _KEY, layer, 255, False, *buffers)
 
 
 def _layers(array: Sites) -> list[Callable[[int], None]]:

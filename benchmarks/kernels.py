@@ -60,7 +60,7 @@ def _rows(field: Bytes, walls: int = 0) -> None:
     lower = np.arange(1, rows.shape[1] - 1, 2, dtype=np.int64)
     if walls:
         lower = lower[(lower + 1) % walls != 0]
-    exchange_touching(rows, base, lower, not walls, SEED, 0, 255, False, *scratch())
+    exchange_touching(rows, base, lower, SEED, 0, 255, False, *scratch())
 
 
 def exchange(field: Bytes, repeats: int) -> list[dict[str, Any]]:
