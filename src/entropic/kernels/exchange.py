@@ -192,44 +192,54 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
 
 
 @njit(nogil=True, cache=True)
-def exchange_touching(array, base, lower, full, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+def exchange_touching(array, base, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
     """Exchange along the fastest axis; pair (x, x+1) has word ⌊global index of x / 2⌋.
 
     Parameters
     ----------
     array : uint8 or uint16 [rows, extent]
+        C-contiguous.
     base : int64[rows]
         Global index of each row's first site.
     lower : int64
         Lower sites, counted in the block, ascending, all odd or all even.
-    full : bool
-        Whether ``lower`` has every second site (no wall cuts it).
     """
-    even = np.empty(CHUNK, array.dtype)
-    odd = np.empty(CHUNK, array.dtype)
     if lower.size == 0:
         return
-    n = (lower[-1] - lower[0]) // 2 + 1
-    # Pairs that a wall cuts are mixed with the rest, for speed, and put back.
-    cut = np.ones(0 if full else n, np.bool_)
-    if not full:
-        for x in lower:
-            cut[(x - lower[0]) // 2] = False
-    gaps = np.flatnonzero(cut)
-    for r in range(array.shape[0]):
-        row = array[r]
-        gap = 0
+    rows, extent = array.shape
+    even = np.empty(CHUNK, array.dtype)
+    odd = np.empty(CHUNK, array.dtype)
+    flat = array.reshape(-1)
+    # Pairs that a wall or the end of a row cuts are mixed with the rest, for speed, and put back.
+    cut = np.ones(extent // 2 + 1, np.bool_)
+    for x in lower:
+        cut[(x - lower[0]) // 2] = False
+    gaps = np.flatnonzero(cut[: extent // 2])
+    r = 0
+    while r < rows:
+        # Rows of even extent that follow each other in the lattice are one run.
+        end = r + 1
+        while end < rows and extent % 2 == 0 and base[end] == base[end - 1] + extent:
+            end += 1
+        n = ((end - 1 - r) * extent + lower[-1] - lower[0]) // 2 + 1
+        row, gap = 0, 0  # the next gap is gaps[gap] of this row
         for done in range(0, n, CHUNK):
             count = min(n - done, CHUNK)
-            start = lower[0] + 2 * done
-            piece = row[start : start + 2 * count]
+            start = r * extent + lower[0] + 2 * done
+            piece = flat[start : start + 2 * count]
             _split(piece, even, odd, count)
-            _rows(even, odd, (base[r] + start) >> 1, count, layer, seed, q_max, inverse, high, low)
-            while gap < gaps.size and gaps[gap] < done + count:
-                i = gaps[gap] - done
+            first = (base[r] + lower[0] + 2 * done) >> 1
+            _rows(even, odd, first, count, layer, seed, q_max, inverse, high, low)
+            while gaps.size:
+                i = row * (extent // 2) + gaps[gap] - done
+                if i >= count:
+                    break
                 even[i], odd[i] = piece[2 * i], piece[2 * i + 1]
                 gap += 1
+                if gap == gaps.size:
+                    row, gap = row + 1, 0
             _join(piece, even, odd, count)
+        r = end
 
 
 @njit(nogil=True, cache=True)
