@@ -24,6 +24,7 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from entropic import special
 from entropic.config import Config, ConfigError
 from entropic.engine.block import TapePiece
+from entropic.engine.checkpoint import consolidate
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.lattice import Block
 from entropic.ledger import ACCOUNTS, Ledger
@@ -210,13 +211,15 @@ class RunStore:
     def append_series(self, sites: int, every: int, last: int) -> None:
         """Bring the series up to date with the books; ``last`` is the run's last cycle."""
         books = zarr.open_group(self.path / "books.zarr", mode="r")
-        group = zarr.open_group(self.path / "series.zarr", mode="a")
-        known = group.get("cycle")
+        place = self.path / "series.zarr"
+        # The arrays' own metadata: the group's copy of them may be older, after a crash.
+        known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle") if place.exists() else None
         done = int(known[-1]) if isinstance(known, zarr.Array) and known.shape[0] else 0  # type: ignore[arg-type]
         reached = int(books["cycle"].shape[0])  # type: ignore[union-attr]
         ends = [c for c in range(done + 1, reached + 1) if c % every == 0 or c == last]
         if not ends:
             return
+        group = zarr.open_group(place, mode="a", use_consolidated=False)
         take = {name: np.asarray(books[name][done : ends[-1]]) for name in ACCOUNTS}  # type: ignore[index]
         at = np.array(ends) - done
         starts = np.concatenate([[0], at[:-1]])
@@ -239,20 +242,25 @@ class RunStore:
             array = group.create_array("region", shape=numbers.shape, dtype="int64", dimension_names=("region",))
             array[:] = numbers
             array.attrs.update({"units": "1", "long_name": "number of the region, C order"})
+        consolidate(place)
 
     def truncate(self, cycle: int) -> None:
         """Forget books, series and tape beyond a cycle."""
         for name in ("books.zarr", "series.zarr"):
             if not (self.path / name).exists():
                 continue
-            group = zarr.open_group(self.path / name, mode="r+")
+            group = zarr.open_group(self.path / name, mode="r+", use_consolidated=False)
             known = group.get("cycle")
             if not isinstance(known, zarr.Array):
                 continue
             keep = int((np.asarray(known[:]) <= cycle).sum())
+            # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
+            group.update_attributes({})
             for key, array in group.arrays():
                 if key not in ("region",):
                     array.resize((keep, *array.shape[1:]))
+            if name == "series.zarr":
+                consolidate(self.path / name)
         for part in (self.path / "tape").glob("*"):
             if int(part.name.split("-")[1]) > cycle:
                 for piece in sorted(part.rglob("*"), reverse=True):
@@ -261,7 +269,7 @@ class RunStore:
 
     def _read(self, name: str) -> dict[str, NDArray[Any]]:
         try:
-            group = zarr.open_group(self.path / name, mode="r")
+            group = zarr.open_group(self.path / name, mode="r", use_consolidated=False)
             return {key: np.asarray(array[:]) for key, array in group.arrays()}
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
             raise StoreError(f"{self.path / name} cannot be read: {error}.", "run again") from error
