@@ -17,6 +17,7 @@ from entropic.audit import audit
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations
+from entropic.errors import StoreError
 from entropic.store import SERIES, RunStore
 
 
@@ -125,3 +126,36 @@ def test_the_audit_reads_what_outsiders_read(tmp_path: Path) -> None:
     del spoilt["consolidated_metadata"]["metadata"]["ones"]
     place.write_text(json.dumps(spoilt))
     assert not all(law.holds for law in audit(tmp_path / "run"))
+
+
+def test_a_series_that_was_half_made_is_made_anew(tmp_path: Path) -> None:
+    """Its first writing cut short at any of its files: the books have it all."""
+    whole = finish(EntropicComputer(configure(), tmp_path / "run"))
+    shutil.rmtree(generations(tmp_path / "run" / "checkpoints")[0])
+    for gone in ("zarr.json", "cycle/zarr.json", "cycle/c/0"):
+        run = Path(shutil.copytree(tmp_path / "run", tmp_path / gone.replace("/", "-"), symlinks=True))
+        (run / "series.zarr" / gone).unlink()
+        assert finish(EntropicComputer.resume(run))["digest"] == whole["digest"], gone
+        assert all(law.holds for law in audit(run)), gone
+
+
+def test_books_that_are_gone(tmp_path: Path) -> None:
+    """Nothing can make them anew, so the resume is refused, typed, and lets the lock go."""
+    finish(EntropicComputer(configure(), tmp_path / "run"))
+    (tmp_path / "run" / "books.zarr" / "zarr.json").unlink()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"books\.zarr"):
+            EntropicComputer.resume(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["books.zarr", "series.zarr"])
+def test_rows_that_were_made_room_for_but_not_written(name: str, tmp_path: Path) -> None:
+    """A disk full in mid-growth leaves rows of zeros, which are no cycles."""
+    whole = finish(EntropicComputer(configure(), tmp_path / "run"))
+    group = zarr.open_group(tmp_path / "run" / name, mode="r+", use_consolidated=False)
+    for key in ("cycle", "quanta"):
+        array = group[key]
+        assert isinstance(array, zarr.Array)
+        array.resize((12, *array.shape[1:]))
+    assert finish(EntropicComputer.resume(tmp_path / "run"))["digest"] == whole["digest"]
+    assert all(law.holds for law in audit(tmp_path / "run"))

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -23,6 +24,8 @@ from entropic.engine.checkpoint import (
     begin,
     commit,
     digest_text,
+    discard,
+    generations,
     load_block,
     newest_sound,
     prune,
@@ -236,6 +239,18 @@ class _Drive:
         return done
 
 
+@contextmanager
+def _room(store: RunStore) -> Iterator[None]:
+    """Failures of the disk become typed errors with the remedy that fits what is on it."""
+    try:
+        yield
+    except OSError as error:
+        remedy = f"make room, then go on with: entropic resume {store.path}"
+        if not generations(store.checkpoints):
+            remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
+        raise ResourceError(f"{store.path}: {error.strerror or error}.", remedy) from error
+
+
 @final
 class EntropicComputer:
     """The whole machine.
@@ -297,12 +312,18 @@ class EntropicComputer:
     ) -> EntropicComputer:
         """Go on from the newest checkpoint that verifies."""
         store = RunStore.open(Path(path))
-        store.lock()
-        computer = cls(store.config(), None, executor, chunks, epoch, observer, store)
-        generation = newest_sound(store.checkpoints)
-        store.truncate(generation.cycle)
-        computer._cycle = generation.cycle
-        computer._load(generation)
+        with _room(store):
+            store.lock()
+        try:
+            computer = cls(store.config(), None, executor, chunks, epoch, observer, store)
+            generation = newest_sound(store.checkpoints)
+            with _room(store):
+                store.truncate(generation.cycle)
+            computer._cycle = generation.cycle
+            computer._load(generation)
+        except BaseException:
+            store.unlock()
+            raise
         return computer
 
     @property
@@ -332,9 +353,13 @@ class EntropicComputer:
 
     def _checkpoint(self, cycle: int) -> None:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
-        temporary = begin(directory.resolve(), cycle, self.grid)
-        parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
-        generation = commit(temporary, cycle, self.grid, parts)
+        try:
+            temporary = begin(directory.resolve(), cycle, self.grid)
+            parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
+            generation = commit(temporary, cycle, self.grid, parts)
+        except BaseException:
+            discard(directory)  # a disk that is full shall not be kept full by an attempt that failed
+            raise
         self.store.link_field(generation.path)
         prune(directory)
         if isinstance(executor, SerialExecutor):
@@ -362,7 +387,7 @@ class EntropicComputer:
 
     def _epochs(self, epoch: int) -> Iterator[Ledger]:
         total = self.config.run.cycles
-        try:
+        with _room(self.store):
             if not self._drive.states:
                 self._start()
             while self._cycle < total:
@@ -375,11 +400,6 @@ class EntropicComputer:
                         f"interrupted after cycle {self._cycle}; a checkpoint was written.",
                         f"go on with: entropic resume {self.store.path}",
                     )
-        except OSError as error:
-            raise ResourceError(
-                f"{self.store.path}: {error.strerror or error}.",
-                f"make room, then go on with: entropic resume {self.store.path}",
-            ) from error
 
     def __iter__(self) -> Iterator[Cycle]:
         for ledger in self._epochs(1):
@@ -392,7 +412,8 @@ class EntropicComputer:
         for _ in self._epochs(self._epoch):
             pass
         summary = summarise(self.store, self.performance())
-        self.store.write_json("summary.json", summary)
+        with _room(self.store):
+            self.store.write_json("summary.json", summary)
         return summary
 
     def performance(self) -> dict[str, Any]:

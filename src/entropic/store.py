@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -66,9 +67,9 @@ def _grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, .
             chunks=tuple(max(n, 1) for n in chunk),
             dtype=values.dtype,
             dimension_names=dims,
+            attributes=dict(attrs),
             compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle)],
         )
-        array.attrs.update(attrs)
     assert isinstance(array, zarr.Array)
     rows = array.shape[0]
     array.resize((rows + values.shape[0], *(max(a, b) for a, b in zip(array.shape[1:], values.shape[1:], strict=True))))
@@ -245,27 +246,47 @@ class RunStore:
         consolidate(place)
 
     def truncate(self, cycle: int) -> None:
-        """Forget books, series and tape beyond a cycle."""
+        """Forget books, series and tape beyond a cycle.
+
+        What is half there because its first writing was cut short goes as a whole; the series is made anew from the
+        books where need be.
+
+        Raises
+        ------
+        StoreError
+            The books up to the cycle are not there.
+        """
         for name in ("books.zarr", "series.zarr"):
-            if not (self.path / name).exists():
+            place = self.path / name
+            keep = self._rows_up_to(place, cycle)
+            if name == "books.zarr" and keep != cycle:
+                found = f"{place} holds {keep} of {cycle} cycles that can be read"
+                raise StoreError(f"{found}.", "restore it from a copy, or run again")
+            if not keep:
+                shutil.rmtree(place, ignore_errors=True)
                 continue
-            group = zarr.open_group(self.path / name, mode="r+", use_consolidated=False)
-            known = group.get("cycle")
-            if not isinstance(known, zarr.Array):
-                continue
-            keep = int((np.asarray(known[:]) <= cycle).sum())
+            group = zarr.open_group(place, mode="r+", use_consolidated=False)
             # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
             group.update_attributes({})
             for key, array in group.arrays():
                 if key not in ("region",):
                     array.resize((keep, *array.shape[1:]))
             if name == "series.zarr":
-                consolidate(self.path / name)
+                consolidate(place)
         for part in (self.path / "tape").glob("*"):
             if int(part.name.split("-")[1]) > cycle:
                 for piece in sorted(part.rglob("*"), reverse=True):
                     piece.rmdir() if piece.is_dir() else piece.unlink()
                 part.rmdir()
+
+    @staticmethod
+    def _rows_up_to(place: Path, cycle: int) -> int:
+        try:
+            known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle")
+            ends = np.asarray(known[:]) if isinstance(known, zarr.Array) else np.zeros(0, np.int64)
+            return int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError):  # blosc: RuntimeError
+            return 0
 
     def _read(self, name: str) -> dict[str, NDArray[Any]]:
         try:

@@ -32,6 +32,7 @@ __all__ = [
     "begin",
     "commit",
     "consolidate",
+    "discard",
     "generations",
     "load_block",
     "newest_sound",
@@ -248,5 +249,10 @@ def prune(directory: Path, keep: int = 2) -> None:
     """Remove all but the newest generations, and what unfinished attempts left."""
     for path in generations(directory)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
+    discard(directory)
+
+
+def discard(directory: Path) -> None:
+    """Remove what unfinished attempts left."""
     for path in directory.glob(".tmp-*"):
         shutil.rmtree(path, ignore_errors=True)
