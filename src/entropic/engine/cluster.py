@@ -107,7 +107,7 @@ class DaskExecutor:
         alone = time.monotonic()
         waiting = list(handles)
         while waiting:
-            with suppress(TimeoutError):
+            with suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
                 wait(waiting, timeout=0.25)
             failed = [f for f in waiting if f.status in ("error", "cancelled", "lost")]
             if failed:
