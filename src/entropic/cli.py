@@ -24,7 +24,7 @@ from entropic.computer import EntropicComputer, Interrupted, Observer
 from entropic.computer import reverse as reverse_run
 from entropic.config import Config
 from entropic.demo import demo_claims, demo_config, demo_line
-from entropic.engine.cluster import Where, connect
+from entropic.engine.cluster import Where, connect, silence_logs
 from entropic.engine.plan import Plan, make_plan
 from entropic.errors import ClusterError, EntropicError, LawError, ResourceError
 from entropic.store import RunStore
@@ -412,6 +412,8 @@ def reverse(
 def main() -> None:
     """Entry point: every failure is one sentence and an exit code."""
     debug = "--debug" in sys.argv
+    if not debug:
+        silence_logs()
     try:
         cli.main(standalone_mode=False)
         code = 0
