@@ -172,10 +172,10 @@ class EntropicComputer:
         if store is None and out is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="entropic-")
             out = Path(self._temporary.name) / "run"
+        energy_grid = energy_grid_of(config, store.network_file if store else None)  # raises before anything is written
         self.store = store or RunStore.create(Path(str(out)), config)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
-        energy_grid = energy_grid_of(config, self.store.network_file)
         self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop, energy_grid)
         self.seconds = 0.0
 
