@@ -100,9 +100,9 @@ class Row:
     counts: NDArray[np.integer]
 
     @classmethod
-    def blank(cls, cycle: int, regions: int, levels: int, names: tuple[str, ...]) -> Row:
-        """A row of zeros."""
-        return cls(cycle, blank_entries(names, (regions,)), np.zeros((regions, levels), np.int64))
+    def blank(cls, cycle: int, regions: int, names: tuple[str, ...]) -> Row:
+        """A row of zeros, without histograms."""
+        return cls(cycle, blank_entries(names, (regions,)), np.zeros((regions, 0), np.int64))
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.entries[name]
