@@ -108,7 +108,7 @@ def test_purpose_is_the_twin_s() -> None:
     st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 3), st.integers(1, 150)),
     caps,
     kinds,
-    st.integers(1, 2**30),
+    st.one_of(st.integers(1, 64), st.integers(1, 2**30)),
     st.booleans(),
     st.booleans(),
     layers,
@@ -264,6 +264,23 @@ def test_edge_of_the_byte_route(values: tuple[int, int], inverse: bool) -> None:
     kernels.exchange_seam(lower, upper, zero, 1, False, np.uint64(8), 1, 255, inverse, *kernels.scratch())
     expected = [reference.exchange_pair(a, b, word(i, 1, 8), 255, inverse) for i in range(200)]
     assert list(zip(lower[0].tolist(), upper[0].tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize(("run", "stride"), [(1, 1), (8, 8), (20, 20), (20, 25), (48, 48), (48, 49)])
+def test_short_runs_fill_many_chunks(run: int, stride: int, inverse: bool) -> None:
+    """Runs that lie close share a fill of words; here there are more of them than one fill serves."""
+    extent = 5 * CHUNK // (2 * stride) if stride > 1 else 3 * CHUNK
+    array = quanta("cold", (2, extent, 1, run), np.uint8, 255, 3)
+    outer = np.array([77, 2**34 - 500])
+    lower = lowers(extent, 7, False)
+    expected = array.copy()
+    for o, x, i in product(range(2), lower, range(run)):
+        u = word(int(outer[o]) + int(x) * stride + 3 + i, 6, 12)
+        pair(expected, (o, x, 0, i), (o, x + 1, 0, i), u, 255, inverse)
+    middle, buffers = np.array([3]), kernels.scratch()
+    kernels.exchange_runs(array, outer, middle, stride, lower, np.uint64(12), 6, 255, inverse, *buffers)
+    assert np.array_equal(array, expected)
 
 
 @pytest.mark.parametrize("walls", [False, True])

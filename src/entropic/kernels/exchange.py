@@ -11,6 +11,7 @@ __all__ = ["exchange_runs", "exchange_seam", "exchange_touching", "scratch"]
 
 _CHUNK_GROUPS = 32
 _SHORT = 8  # sites of a run up to which single words come cheaper than whole groups
+_CLOSE = 48  # distance of neighbouring runs up to which words are filled for both, the unused ones too
 CHUNK = _CHUNK_GROUPS * GROUP_WORDS  # pairs handled at a time: their words stay in the first-level cache
 
 
@@ -158,6 +159,28 @@ def _join(run, even, odd, n):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _narrow(planes, base, stride, lower, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
+    """Exchange rows ``x`` and ``x + 1`` of planes[extent, run] that lie so close that many share a fill of words."""
+    high = high32.view(np.uint16)
+    low = low32.view(np.uint16)
+    run = planes.shape[1]
+    i = 0
+    while i < lower.size:
+        begin = lower[i]
+        group = (base + begin * stride) // GROUP_WORDS
+        skip = base + begin * stride - group * GROUP_WORDS
+        end = i + 1
+        while end < lower.size and (lower[end] - begin) * stride + run <= CHUNK:
+            end += 1
+        span = skip + (lower[end - 1] - begin) * stride + run
+        fill_words(high32, low32, group, (span + GROUP_WORDS - 1) // GROUP_WORDS, layer, PURPOSE_EXCHANGE, seed)
+        for x in lower[i:end]:
+            place = skip + (x - begin) * stride
+            _apply(planes[x], planes[x + 1], high[place : place + run], low[place : place + run], run, q_max, inverse)
+        i = end
+
+
+@njit(nogil=True, cache=True)
 def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
     """Exchange planes ``x`` and ``x + 1`` for every x in ``lower`` (an axis that is not the fastest).
 
@@ -178,6 +201,10 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
     """
     run = array.shape[3]
     for o in range(array.shape[0]):
+        if run <= stride <= _CLOSE and array.shape[2] == 1:
+            base = outer_base[o] + middle_base[0]
+            _narrow(array[o, :, 0], base, stride, lower, layer, seed, q_max, inverse, high, low)
+            continue
         for x in lower:
             if run <= _SHORT:
                 index = np.empty(middle_base.size * run, np.int64)
