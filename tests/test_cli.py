@@ -79,7 +79,7 @@ def test_readme_digest(config: Path, tmp_path: Path) -> None:
         (["--set", "field.edges=periodic"], 2, "even"),
         (["--set", "field.mean=50.0"], 2, "uint16"),
         (["--set", "demon.treshold=3"], 2, "threshold"),
-        (["--set", "grid.enabled=true"], 2, "enabled"),
+        (["--set", "grid.capacity=-1"], 2, "capacity"),
         (["--set", "field.shape=[4000,4500,500,600]"], 4, "GiB"),
         (["--scheduler", "tcp://127.0.0.1:9"], 4, "scheduler"),
         (["--scheduler", "nowhere.json"], 4, "scheduler"),
