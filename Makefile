@@ -41,7 +41,7 @@ check: .venv/.dev ## formatting, lint, types, import contract
 docs: .venv/.dev ## the documentation, as a site in site/
 	$(BIN)/mkdocs build --strict
 
-bench: .venv/.dev ## how fast kernels and engine are, beside their peers (some minutes, on a quiet machine)
+bench: .venv/.dev ## how fast kernels and engine are, beside their peers (a quarter of an hour; best on a quiet machine)
 	$(BIN)/python -m benchmarks
 
 lock: ## renew the lock files (needs uv)

@@ -84,7 +84,7 @@ def _print_scaling(lines: list[dict[str, Any]]) -> None:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: about a minute.")
+@click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: a few minutes.")
 @click.option("--only", type=click.Choice(SECTIONS), help="One section.")
 @click.option("--sites", type=click.IntRange(65536), help="Sites of the kernels' and the engine's field.")
 @click.option("--repeats", type=click.IntRange(1), help="Rounds in which all rivals take turns.")
