@@ -20,6 +20,7 @@ from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
+_LOOPBACK = "127.0.0.1"
 _QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
@@ -215,16 +216,19 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
         with _client(where.scheduler) as client:
             yield DaskExecutor(client, client.dashboard_link or None)
         return
-    settings = {**_SETTINGS, "distributed.dashboard.link": "http://{host}:{port}/status"}
+    settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
             cluster = LocalCluster(
                 n_workers=where.workers,
                 threads_per_worker=where.threads,
                 processes=not where.in_process,
-                host="127.0.0.1" if not where.in_process else None,
+                host=_LOOPBACK if not where.in_process else None,
                 security=Security.temporary() if not where.in_process else None,
-                dashboard_address="127.0.0.1:0" if where.dashboard else None,
+                # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
+                dashboard_address=f"{_LOOPBACK}:0",
+                worker_dashboard_address=f"{_LOOPBACK}:0",
+                scheduler_kwargs={"dashboard": where.dashboard},
                 memory_limit=0,
                 silence_logs=50,
             )
