@@ -33,6 +33,8 @@ from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
+from entropic.machines.harvester import Harvester
+from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.records import append_flows, append_trades
 from entropic.store import RunStore
 from entropic.tape import write_tape, writes_tape
@@ -113,6 +115,17 @@ def _write_tape(state: BlockState, block: Block, path: str, first: int, last: in
     return write_tape(state.pieces, block, path, first, last)
 
 
+def _with_protocol(config: Config, harvester: Harvester | None, sites: int) -> tuple[Config, OwnProtocol | None]:
+    """The configuration that names the protocol, and the protocol."""
+    spec = config.demon.protocol
+    if harvester is None:
+        return config, None if spec is None else OwnProtocol.from_file(spec, sites)
+    if spec is not None:
+        raise ProtocolError(f"a harvester is given beside demon.protocol = {spec!r}.", "leave one of them out")
+    own = OwnProtocol.from_object(harvester, sites)
+    return config.with_overrides([f"demon.protocol={own.spec}"]), own
+
+
 @final
 class EntropicComputer:
     """The whole machine.
@@ -128,6 +141,8 @@ class EntropicComputer:
         Regions a block along each axis, or the whole cut; None: one block.
     epoch : int or None
         Cycles between checkpoints (None: ``run.checkpoint_every``).
+    harvester : Harvester or None
+        A protocol, as an object, in place of the lift; a file is named by ``demon.protocol``.
 
     Examples
     --------
@@ -147,9 +162,14 @@ class EntropicComputer:
         epoch: int | None = None,
         observer: Observer | None = None,
         store: RunStore | None = None,
+        harvester: Harvester | None = None,
     ) -> None:
-        self.config = config
         self.lattice = lattice_of(config.field)
+        if store is None:
+            config, protocol = _with_protocol(config, harvester, self.lattice.region_sites)
+        else:
+            protocol = store.protocol(self.lattice.region_sites, harvester)
+        self.config = config
         self.executor = executor or SerialExecutor()
         self.observer = observer or Observer()
         self.grid = block_grid(self.lattice, chunks)
@@ -157,11 +177,12 @@ class EntropicComputer:
         if store is None and out is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="entropic-")
             out = Path(self._temporary.name) / "run"
-        self.store = store or RunStore.create(Path(str(out)), config)
+        self.store = store or RunStore.create(Path(str(out)), config, protocol)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
         energy_grid = energy_grid_of(config, self.store.network_file)
-        self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop, energy_grid)
+        watch = self.observer
+        self._drive = Drive(self.grid, self.executor, config, watch.progress, watch.stop, energy_grid, protocol)
         self.seconds = 0.0
 
     @classmethod
@@ -172,11 +193,12 @@ class EntropicComputer:
         chunks: tuple[int, ...] | BlockGrid | None = None,
         epoch: int | None = None,
         observer: Observer | None = None,
+        harvester: Harvester | None = None,
     ) -> EntropicComputer:
-        """Go on from the newest checkpoint that verifies."""
+        """Go on from the newest checkpoint that verifies; ``harvester`` where the run began with an object."""
         store = RunStore.open(Path(path))
         store.lock()
-        computer = cls(store.config(), None, executor, chunks, epoch, observer, store)
+        computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
         generation = newest_sound(store.checkpoints)
         store.truncate(generation.cycle)
         computer._cycle = generation.cycle

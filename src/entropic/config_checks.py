@@ -77,7 +77,9 @@ def _check_threshold(config: Config) -> Iterator[Finding]:
 def _check_protocol(config: Config) -> Iterator[Finding]:
     protocol, lift = config.demon.protocol, config.demon.lift
     if protocol is not None and not lift:
-        yield Finding(("demon", "protocol"), show(protocol), "no protocol without lift", "set lift = true, or remove it")
+        yield Finding(
+            ("demon", "protocol"), show(protocol), "no protocol without lift", "set lift = true, or remove it"
+        )
     elif protocol is not None and (not protocol.strip() or "\0" in protocol):
         yield Finding(("demon", "protocol"), show(protocol), "FILE.py or FILE.py:CLASS", "name a file, or remove it")
 

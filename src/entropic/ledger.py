@@ -194,7 +194,8 @@ class Ledger:
             same = all(
                 np.array_equal(self.entries[name][at, region_ids[known]], row[name][known]) for name in self.names
             ) and all(
-                np.array_equal(table[at, region_ids[known], : counts.shape[1]], counts[known]) for table, counts in tables
+                np.array_equal(table[at, region_ids[known], : counts.shape[1]], counts[known])
+                for table, counts in tables
             )
             if not same:
                 raise DoubleEntryError(

@@ -79,9 +79,7 @@ class Replay:
             first.equal("what batteries gave", page["drawn"].sum(axis=1)[:, None], given.sum(axis=1)[:, None], cycle)
         return relaxed
 
-    def _own(
-        self, first: Exact, page: Page, counts: NDArray[np.int64], relaxed: NDArray[np.int64], cycle: int
-    ) -> None:
+    def _own(self, first: Exact, page: Page, counts: NDArray[np.int64], relaxed: NDArray[np.int64], cycle: int) -> None:
         """A protocol of the user's own: what it took is what the histograms lack, and it wrote what fits a record."""
         lifted, measured = page["counts_lifted"].astype(np.int64), page["measured"]
         energy = lifted @ np.arange(lifted.shape[2], dtype=np.int64)

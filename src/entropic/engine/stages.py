@@ -9,8 +9,8 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from entropic import special
-from entropic.engine.payment import append_records, pay_oldest, pay_own
 from entropic.engine.own import harvest_own
+from entropic.engine.payment import append_records, pay_oldest, pay_own
 from entropic.engine.rules import Rules, Supply
 from entropic.engine.state import BlockState, OpenCycle, TapePiece
 from entropic.kernels import block_histograms

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropic.errors import LawError, UsageError
-from entropic.machines.harvester import Harvester
 
 __all__ = ["Move", "NotReversibleError", "OwnProtocol", "ProtocolError"]
 
@@ -205,9 +204,7 @@ class OwnProtocol:
         _check_region(region, like, what)
         return region
 
-    def _check_undo(
-        self, before: NDArray[Any], after: NDArray[Any], packed: NDArray[np.uint8], place: str
-    ) -> None:
+    def _check_undo(self, before: NDArray[Any], after: NDArray[Any], packed: NDArray[np.uint8], place: str) -> None:
         back = self._undone(after.copy(), packed, place)
         wrong = np.flatnonzero(back.ravel() != before.ravel())
         if wrong.size:
