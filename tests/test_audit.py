@@ -162,7 +162,7 @@ def test_a_clean_run_is_lawful(name: str, originals: dict[str, Path]) -> None:
 def test_the_runs_are_worth_changing(originals: dict[str, Path]) -> None:
     """Records wait, tapes fill, heat flows: no account is idle."""
     books = {name: RunStore.open(path).books() for name, path in originals.items()}
-    for name in ACCOUNTS:
+    for name in set(ACCOUNTS) - {"sitewise"}:  # of protocols: test_protocol.py
         assert any(entries[name].any() for entries in books.values() if name in entries), name
     erased, kept = books["erased"], books["kept"]
     assert (books["machines"]["partner"] >= 0).any() and (books["machines kept"]["stopped"] > 0).any()

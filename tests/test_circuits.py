@@ -182,7 +182,7 @@ def test_a_record_is_a_tape() -> None:
     circuit = Circuit(12, (NOT(0), TOFFOLI(0, 1, 2), FREDKIN(2, 5, 7), CNOT(11, 0)))
     after = circuit.run(bits)
     assert not np.array_equal(to_tape(after), packed)
-    harvester.undo(region, to_tape(circuit.undo(after)))
+    harvester.undo_packed(region, to_tape(circuit.undo(after)))
     assert np.array_equal(region, before)
 
 

@@ -6,7 +6,8 @@ from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
 from entropic.field import Field, open_run
-from entropic.machines.harvester import EntropyHarvester
+from entropic.machines.harvester import EntropyHarvester, Harvester
+from entropic.machines.judge import Verdict, judge
 from entropic.machines.landauer import LandauerEngine
 from entropic.reversal import reverse
 
@@ -17,11 +18,14 @@ __all__ = [
     "EntropicError",
     "EntropyHarvester",
     "Field",
+    "Harvester",
     "LandauerEngine",
     "Law",
     "Observer",
+    "Verdict",
     "audit",
     "entropy",
+    "judge",
     "open_run",
     "reverse",
 ]

@@ -36,6 +36,8 @@ from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
+from entropic.machines.harvester import Harvester
+from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.records import append_flows, append_trades
 from entropic.store import RunStore
 from entropic.tape import write_tape, writes_tape
@@ -128,6 +130,17 @@ def _room(store: RunStore) -> Iterator[None]:
         raise ResourceError(f"{store.path}: {error.strerror or error}.", remedy) from error
 
 
+def _with_protocol(config: Config, harvester: Harvester | None, sites: int) -> tuple[Config, OwnProtocol | None]:
+    """The configuration that names the protocol, and the protocol."""
+    spec = config.demon.protocol
+    if harvester is None:
+        return config, None if spec is None else OwnProtocol.from_file(spec, sites)
+    if spec is not None:
+        raise ProtocolError(f"a harvester is given beside demon.protocol = {spec!r}.", "leave one of them out")
+    own = OwnProtocol.from_object(harvester, sites)
+    return config.with_overrides([f"demon.protocol={own.spec}"]), own
+
+
 @final
 class EntropicComputer:
     """The whole machine.
@@ -143,6 +156,8 @@ class EntropicComputer:
         Regions a block along each axis, or the whole cut; None: one block.
     epoch : int or None
         Cycles between checkpoints (None: ``run.checkpoint_every``).
+    harvester : Harvester or None
+        A protocol, as an object, in place of the lift; a file is named by ``demon.protocol``.
 
     Examples
     --------
@@ -162,9 +177,14 @@ class EntropicComputer:
         epoch: int | None = None,
         observer: Observer | None = None,
         store: RunStore | None = None,
+        harvester: Harvester | None = None,
     ) -> None:
-        self.config = config
         self.lattice = lattice_of(config.field)
+        if store is None:
+            config, protocol = _with_protocol(config, harvester, self.lattice.region_sites)
+        else:
+            protocol = store.protocol(self.lattice.region_sites, harvester)
+        self.config = config
         self.executor = executor or SerialExecutor()
         self.observer = observer or Observer()
         self.grid = block_grid(self.lattice, chunks)
@@ -173,10 +193,11 @@ class EntropicComputer:
             self._temporary = tempfile.TemporaryDirectory(prefix="entropic-")
             out = Path(self._temporary.name) / "run"
         energy_grid = energy_grid_of(config, store.network_file if store else None)  # raises before anything is written
-        self.store = store or RunStore.create(Path(str(out)), config)
+        self.store = store or RunStore.create(Path(str(out)), config, protocol)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
-        self._drive = Drive(self.grid, self.executor, config, self.observer.progress, self.observer.stop, energy_grid)
+        watch = self.observer
+        self._drive = Drive(self.grid, self.executor, config, watch.progress, watch.stop, energy_grid, protocol)
         self.seconds = 0.0
 
     @classmethod
@@ -187,13 +208,14 @@ class EntropicComputer:
         chunks: tuple[int, ...] | BlockGrid | None = None,
         epoch: int | None = None,
         observer: Observer | None = None,
+        harvester: Harvester | None = None,
     ) -> EntropicComputer:
-        """Go on from the newest checkpoint that verifies."""
+        """Go on from the newest checkpoint that verifies; ``harvester`` where the run began with an object."""
         store = RunStore.open(Path(path))
         with _room(store):
             store.lock()
         try:
-            computer = cls(store.config(), None, executor, chunks, epoch, observer, store)
+            computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.truncate(generation.cycle)

@@ -74,6 +74,16 @@ def _check_threshold(config: Config) -> Iterator[Finding]:
         yield Finding(("demon", "threshold"), show(threshold), expected, f"lower it to {q_max} or less")
 
 
+def _check_protocol(config: Config) -> Iterator[Finding]:
+    protocol, lift = config.demon.protocol, config.demon.lift
+    if protocol is not None and not lift:
+        yield Finding(
+            ("demon", "protocol"), show(protocol), "no protocol without lift", "set lift = true, or remove it"
+        )
+    elif protocol is not None and (not protocol.strip() or "\0" in protocol):
+        yield Finding(("demon", "protocol"), show(protocol), "FILE.py or FILE.py:CLASS", "name a file, or remove it")
+
+
 def _check_dtype(config: Config) -> Iterator[Finding]:
     """The tail x^q_max, x = m/(1 + m), that a thermal state of the largest mean m has beyond the dtype."""
     field = config.field
@@ -147,6 +157,7 @@ CHECKS: dict[Callable[[Config], Iterator[Finding]], str] = {  # with the keys th
     _check_periodic: "field.shape field.edges",
     _check_companions: "field.initial field.hot field.cold field.edges field.bath_left field.bath_right",
     _check_threshold: "demon.threshold field.dtype",
+    _check_protocol: "demon.protocol demon.lift",
     _check_dtype: "field.dtype field.initial field.mean field.hot field.cold field.bath_left field.bath_right battery.initial",
     _check_gears: "exchange.gears",
     _check_demands: "grid.demands field.regions",

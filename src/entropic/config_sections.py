@@ -134,6 +134,10 @@ class DemonSection(Section):
     sort: bool = Field(default=False, description="Maxwell's demon sorts pairs")
     lift: bool = Field(default=True, description="lift threshold quanta from every site that has them")
     threshold: _Threshold = Field(default=50, description="quanta")
+    protocol: str | None = Field(
+        default=None, description="FILE.py[:CLASS], a protocol of one's own in place of the lift against a threshold"
+    )
+    round_trip: bool = Field(default=True, description="undo every move of a protocol at once, on a copy")
     record: Literal["compressed", "raw"] = Field(default="compressed", description="compressed | raw")
     erase: bool = Field(default=True, description="false: keep the tape")
     tape_nats: _Limit = Field(default=math.inf, description="capacity, nats; when full the demon stops")

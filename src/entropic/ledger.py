@@ -49,6 +49,7 @@ ACCOUNTS: dict[str, tuple[str, str, str]] = {
     "tape": ("float64", "nat", "information on the tape at the cycle's end"),
     "stopped": ("int64", "1", "cycle in which the region's tape was full; 0: it is not"),
     "measured": ("bool", "1", "whether the demon measured the region in this cycle"),
+    "sitewise": ("bool", "1", "whether the protocol was seen to treat each site of the region by itself"),
     "entropy_lifted": ("float64", "nat", "histogram entropy of the region right after the lift"),
     "entropy_hist": ("float64", "nat", "histogram entropy of the region at the cycle's end"),
 }
@@ -68,6 +69,8 @@ def accounts(config: Config) -> tuple[str, ...]:
     off.update(_SORT if not config.demon.sort else ())
     off.update(_TRADE if not config.exchange.enabled else ())
     off.update(_GRID if not config.grid.enabled else ())
+    if config.demon.protocol is None:
+        off.add("sitewise")
     if not config.battery.loses:
         off.add("stored_loss")
     if not config.grid.enabled:
@@ -93,16 +96,20 @@ class Row:
         By account.
     counts : int [regions, q]
         Sites that hold q quanta after relaxation and trade, before the lift.
+    lifted : int [regions, q] or None
+        Likewise right after it, where a protocol takes the place of the lift: then they do not follow from ``counts``.
     """
 
     cycle: int
     entries: dict[str, NDArray[Any]]
     counts: NDArray[np.integer]
+    lifted: NDArray[np.integer] | None = None
 
     @classmethod
     def blank(cls, cycle: int, regions: int, names: tuple[str, ...]) -> Row:
         """A row of zeros, without histograms."""
-        return cls(cycle, blank_entries(names, (regions,)), np.zeros((regions, 0), np.int64))
+        none = np.zeros((regions, 0), np.int64)
+        return cls(cycle, blank_entries(names, (regions,)), none, none if "sitewise" in names else None)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.entries[name]
@@ -113,10 +120,25 @@ class Row:
 
     def trimmed(self) -> Row:
         """Histograms cut after the last level that any site holds, in the smallest unsigned integers."""
-        levels = int(np.flatnonzero(self.counts.any(axis=0)).max(initial=0)) + 1
-        most = int(self.counts.max(initial=0))
-        kind = np.uint16 if most < 1 << 16 else np.uint32 if most < 1 << 32 else np.uint64
-        return replace(self, counts=self.counts[:, :levels].astype(kind))
+        lifted = None if self.lifted is None else _trimmed(self.lifted)
+        return replace(self, counts=_trimmed(self.counts), lifted=lifted)
+
+
+def _trimmed(counts: NDArray[np.integer]) -> NDArray[np.integer]:
+    levels = int(np.flatnonzero(counts.any(axis=0)).max(initial=0)) + 1
+    most = int(counts.max(initial=0))
+    kind = np.uint16 if most < 1 << 16 else np.uint32 if most < 1 << 32 else np.uint64
+    return counts[:, :levels].astype(kind)
+
+
+def _fitting(table: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The table, or a wider one, so that ``counts`` can be entered."""
+    if counts.shape[1] <= table.shape[2] and counts.dtype.itemsize <= table.dtype.itemsize:
+        return table
+    kind = max(table.dtype, counts.dtype, key=lambda d: d.itemsize)
+    grown = np.zeros((*table.shape[:2], max(counts.shape[1], table.shape[2])), kind)
+    grown[:, :, : table.shape[2]] = table
+    return grown
 
 
 def blank_entries(names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:
@@ -133,6 +155,7 @@ class Ledger:
     ----------
     entries : dict of arrays [cycles, regions]
     counts : uint [cycles, regions, levels]
+    lifted : uint [cycles, regions, levels] or None
     """
 
     first: int
@@ -141,12 +164,14 @@ class Ledger:
     names: tuple[str, ...]
     entries: dict[str, NDArray[Any]] = field(init=False)
     counts: NDArray[np.integer] = field(init=False)
+    lifted: NDArray[np.integer] | None = field(init=False)
     entered: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         size = (self.cycles, self.regions)
         self.entries = blank_entries(self.names, size)
         self.counts = np.zeros((*size, 1), np.uint16)
+        self.lifted = self.counts.copy() if "sitewise" in self.names else None
         self.entered = np.zeros(size, np.bool_)
 
     def enter(self, row: Row, region_ids: NDArray[np.int64]) -> None:
@@ -159,16 +184,18 @@ class Ledger:
         """
         at = row.cycle - self.first
         known = self.entered[at, region_ids]
-        levels = row.counts.shape[1]
-        if levels > self.counts.shape[2] or row.counts.dtype.itemsize > self.counts.dtype.itemsize:
-            kind = max(self.counts.dtype, row.counts.dtype, key=lambda d: d.itemsize)
-            grown = np.zeros((self.cycles, self.regions, max(levels, self.counts.shape[2])), kind)
-            grown[:, :, : self.counts.shape[2]] = self.counts
-            self.counts = grown
+        self.counts = _fitting(self.counts, row.counts)
+        tables = [(self.counts, row.counts)]
+        if self.lifted is not None and row.lifted is not None:
+            self.lifted = _fitting(self.lifted, row.lifted)
+            tables.append((self.lifted, row.lifted))
         if known.any():
             same = all(
                 np.array_equal(self.entries[name][at, region_ids[known]], row[name][known]) for name in self.names
-            ) and np.array_equal(self.counts[at, region_ids[known], :levels], row.counts[known])
+            ) and all(
+                np.array_equal(table[at, region_ids[known], : counts.shape[1]], counts[known])
+                for table, counts in tables
+            )
             if not same:
                 raise DoubleEntryError(
                     f"entries of cycle {row.cycle} came twice with different amounts (regions {region_ids[known][:5]}…).",
@@ -176,7 +203,8 @@ class Ledger:
                 )
         for name in self.names:
             self.entries[name][at, region_ids] = row[name]
-        self.counts[at, region_ids, :levels] = row.counts
+        for table, counts in tables:
+            table[at, region_ids, : counts.shape[1]] = counts
         self.entered[at, region_ids] = True
 
     @property

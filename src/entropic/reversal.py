@@ -24,13 +24,14 @@ from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import UsageError
 from entropic.initial import lattice_of
 from entropic.lattice import Block, BlockGrid
+from entropic.machines.harvester import Harvester
 from entropic.store import RunStore
 from entropic.tape import read_tape, writes_tape
 
 __all__ = ["Reversal", "reverse"]
 
 
-_PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift")  # what was deposited, or shapes what was
+_PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift", "measured")  # what was deposited, or shapes what was
 
 
 @final
@@ -92,8 +93,12 @@ def reverse(
     chunks: tuple[int, ...] | BlockGrid | None = None,
     observer: Observer | None = None,
     epoch: int = 100,
+    harvester: Harvester | None = None,
 ) -> Reversal:
-    """Play a run backwards from its newest checkpoint and compare with its start."""
+    """Play a run backwards from its newest checkpoint and compare with its start.
+
+    ``harvester``: the protocol, where the run began with an object.
+    """
     store = RunStore.open(Path(path))
     config = store.config()
     lattice = lattice_of(config.field)
@@ -104,7 +109,8 @@ def reverse(
         raise UsageError(f"{path} has not run a cycle yet.", "run it first: entropic resume")
     books = store.books()
     watch = observer or Observer()
-    drive = Drive(grid, executor, config, watch.progress, watch.stop)
+    protocol = store.protocol(lattice.region_sites, harvester)
+    drive = Drive(grid, executor, config, watch.progress, watch.stop, None, protocol)
     root = str(generation.path.resolve())
     drive.states = [drive.submit("load", b.number, load_block, b, root) for b in grid.blocks]
     where = str(store.path.resolve())

@@ -27,6 +27,7 @@ from entropic.engine.checkpoint import consolidate
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
+from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.records import cut_records
 
 __all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow"]
@@ -85,8 +86,8 @@ class RunStore:
     # -- coming and going --
 
     @classmethod
-    def create(cls, path: Path, config: Config) -> RunStore:
-        """Make a new run directory and lock it.
+    def create(cls, path: Path, config: Config, protocol: OwnProtocol | None = None) -> RunStore:
+        """Make a new run directory, with its own copies of the network and the protocol, and lock it.
 
         Raises
         ------
@@ -108,6 +109,16 @@ class RunStore:
             if config.grid.enabled and config.grid.network is not None:
                 Network.from_file(config.grid.network, config.field.region_count)  # raises if it is broken
                 shutil.copyfile(config.grid.network, path / "network.json")
+            if protocol is not None:
+                facts = {
+                    "class": protocol.name,
+                    "bits": protocol.bits,
+                    "file": protocol.path,
+                    "sha256": protocol.sha256,
+                }
+                store.write_json("protocol.json", facts)
+                if protocol.source is not None:
+                    (path / "protocol.py").write_text(protocol.source, "utf-8")
             store.write_json("provenance.json", provenance())
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
@@ -148,6 +159,54 @@ class RunStore:
         """The run's own copy of the lines that were configured."""
         path = self.path / "network.json"
         return path if path.is_file() else None
+
+    def lift_bits(self, sites: int) -> int:
+        """Length of a record of the lift: one bit a site, or what the run's protocol writes.  Runs no protocol."""
+        if self.config().demon.protocol is None:
+            return sites
+        bits = self.read_json("protocol.json").get("bits")
+        if type(bits) is not int or bits < 1:
+            raise StoreError(f"{self.path}/protocol.json: bits is {bits!r}, not a number.", "restore it from a copy")
+        return bits
+
+    def protocol(self, sites: int, given: Any = None) -> OwnProtocol | None:
+        """The run's protocol: from the run's own copy of its file (this runs it), or the object ``given``.
+
+        Raises
+        ------
+        ProtocolError
+            An object is needed and not given, or given and not needed, or it is not the one of this run.
+        StoreError
+            The run's copy was changed.
+        """
+        if self.config().demon.protocol is None:
+            if given is not None:
+                raise ProtocolError(f"{self.path} ran without a protocol.", "leave harvester out")
+            return None
+        facts = self.read_json("protocol.json")
+        name, file = str(facts.get("class")), self.path / "protocol.py"
+        if facts.get("file") is not None:
+            if given is not None:
+                raise ProtocolError(f"{self.path} has its protocol in {file}.", "leave harvester out")
+            try:
+                source = file.read_text("utf-8")
+            except (OSError, ValueError) as error:
+                raise StoreError(f"{file} cannot be read: {error}.", "restore it from a copy, or run again") from error
+            if hashlib.sha256(source.encode()).hexdigest() != facts.get("sha256"):
+                raise StoreError(f"{file} was changed since the run began.", "restore it from a copy, or run again")
+            own = OwnProtocol.from_source(source, str(file), name, sites)
+        elif given is None:
+            raise ProtocolError(
+                f"the protocol {name} of {self.path} is a Python object.", "from Python, pass harvester=…"
+            )
+        else:
+            own = OwnProtocol.from_object(given, sites)
+        if (own.name, own.bits) != (name, facts.get("bits")):
+            found, wanted = f"{own.name} with {own.bits} bits", f"{name} with {facts.get('bits')}"
+            raise ProtocolError(
+                f"{found} is not this run's protocol, {wanted}.", "pass the one that the run began with"
+            )
+        return own
 
     @property
     def checkpoints(self) -> Path:
@@ -208,9 +267,12 @@ class RunStore:
         for name in ledger.names:
             _, units, about = ACCOUNTS[name]
             grow(group, name, ledger.entries[name], ("cycle", "region"), {"units": units, "long_name": about})
-        about = "sites that hold q quanta after relaxation, before the lift"
-        counts = ledger.counts.astype(np.uint32) if ledger.counts.dtype.itemsize < 4 else ledger.counts
-        grow(group, "counts", counts, ("cycle", "region", "q"), {"units": "1", "long_name": about})
+        tables = {"counts": (ledger.counts, "sites that hold q quanta after relaxation, before the lift")}
+        if ledger.lifted is not None:
+            tables["counts_lifted"] = (ledger.lifted, "sites that hold q quanta right after the protocol")
+        for name, (table, about) in tables.items():
+            counts = table.astype(np.uint32) if table.dtype.itemsize < 4 else table
+            grow(group, name, counts, ("cycle", "region", "q"), {"units": "1", "long_name": about})
 
     def append_series(self, sites: int, every: int, last: int) -> None:
         """Bring the series up to date with the books; ``last`` is the run's last cycle."""

@@ -56,15 +56,16 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     lattice = lattice_of(config.field)
     first = Exact("first law")
     information = Exact("information")
-    lift = Lift()
     second = Second(lattice, config)
     demon, trades = Demon(config, lattice), Trades(config, lattice)
     try:
         opening = store.opening()
         group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
+        bits = store.lift_bits(lattice.region_sites)
+        lift = Lift(_sitewise(group))
         if initial:
             check_opening(first, config, lattice, opening)
-        state = Replay(config, lattice, opening)
+        state = Replay(config, lattice, opening, bits)
         flows = GridFlows(store.path, config, lattice)
         second.open(opening)
         reached = 0
@@ -76,20 +77,27 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
             trades.check(first, page, relaxed, reached + 1)
             demon.check(page, relaxed)
             state.information(information, first, page, relaxed, reached + 1, flows)
-            lift.check(page, state.threshold, lattice.region_sites, reached + 1)
+            lift.check(page, state.threshold, bits, reached + 1)
             second.check(page)
             state.close(page)
             reached += page["cycle"].size
         check_series(first, store, config, lattice, reached)
         if files:
             check_field(first, store, lattice, state, reached)
-        reversal = check_tape(store.path, config, lattice, reached) if files else None
+        reversal = check_tape(store.path, config, lattice, reached, bits) if files else None
     except (KeyError, IndexError, ValueError, TypeError, OSError, RuntimeError) as error:  # blosc: RuntimeError
         raise StoreError(
             f"{path}: the books cannot be read: {error}.", "restore them from a copy, or run again"
         ) from error
     laws = [first.law(), information.law(), lift.law(), *second.laws(), trades.law(), demon.law()]
     return [*laws, reversal] if reversal else laws
+
+
+def _sitewise(group: zarr.Group | None) -> bool:
+    """Whether whatever was harvested was harvested site by site, in the whole run."""
+    if group is None or "sitewise" not in group:
+        return True
+    return bool((np.asarray(group["sitewise"][:]) | ~np.asarray(group["measured"][:])).all())  # type: ignore[index]
 
 
 def _pages(group: zarr.Group | None) -> Iterator[dict[str, NDArray[Any]]]:

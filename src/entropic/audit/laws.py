@@ -19,19 +19,23 @@ __all__ = ["Demon", "Lift", "Second"]
 
 @final
 class Lift:
-    """Law 2: S_hist(after) + ln C(N, n₁) ≥ S_hist(before), every region, every cycle."""
+    """Law 2: S_hist(after) + ln C(n, n₁) ≥ S_hist(before), every region, every cycle; n bits, one a site for the lift.
 
-    def __init__(self) -> None:
+    Of a protocol of the user's own it is claimed where each site is treated by itself: then the histogram before decides
+    the one after, and n₁.  What looks at several sites at once may do with less, if they are not independent.
+    """
+
+    def __init__(self, sitewise: bool = True) -> None:
         self.worst, self.where, self.exact = math.inf, "", Exact("lift")
+        self.sitewise = sitewise
 
-    def check(self, page: dict[str, NDArray[Any]], threshold: int, sites: int, cycle: int) -> None:
+    def check(self, page: dict[str, NDArray[Any]], threshold: int, bits: int, cycle: int) -> None:
+        """Take in some cycles; ``bits``: of a record."""
         counts = page["counts"].astype(np.int64)
-        shifted = counts.copy()
-        shifted[:, :, threshold:] = 0
-        width = max(counts.shape[2] - threshold, 0)
-        if width:
-            np.add(shifted[:, :, :width], counts[:, :, threshold:], out=shifted[:, :, :width])
-        shifted = np.where(page["measured"][:, :, None], shifted, counts)
+        if "counts_lifted" in page:
+            shifted = page["counts_lifted"].astype(np.int64)
+        else:
+            shifted = _shifted(counts, threshold, page["measured"])
         shape = page["ones"].shape
         before, after = np.empty(shape), np.empty(shape)
         for c in range(shape[0]):
@@ -42,20 +46,32 @@ class Lift:
         self.exact.equal(
             "entropy at the cycle's end", np.where(quiet, page["entropy_hist"], 0.0), np.where(quiet, after, 0.0), cycle
         )
-        kinds = {int(k): float(special.ln_binomial(sites, int(k))) for k in np.unique(page["ones"])}
+        kinds = {int(k): float(special.ln_binomial(bits, int(k))) for k in np.unique(page["ones"])}
         known = np.vectorize(kinds.__getitem__, otypes=[float])(page["ones"])
         slack = 1e-12 * (before + after + known) + 1e-12
         margin = after + known - before + slack
         at = np.unravel_index(int(np.argmin(margin)), shape)
-        if margin[at] < self.worst:
+        if self.sitewise and margin[at] < self.worst:
             self.worst, self.where = float(margin[at]), f"closest in cycle {cycle + int(at[0])}, region {int(at[1])}"
 
     def law(self) -> Law:
         exact = self.exact.law()
         if not exact.holds:
             return exact
+        if not self.sitewise:
+            return Law("lift", True, 0.0, "not claimed: the protocol looks at several sites at once")
         worst = self.worst if math.isfinite(self.worst) else 0.0
         return Law("lift", worst >= 0, worst, self.where)
+
+
+def _shifted(counts: NDArray[np.int64], threshold: int, measured: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Histograms after a lift where it took place: [cycles, regions, q]."""
+    shifted = counts.copy()
+    shifted[:, :, threshold:] = 0
+    width = max(counts.shape[2] - threshold, 0)
+    if width:
+        np.add(shifted[:, :, :width], counts[:, :, threshold:], out=shifted[:, :, :width])
+    return np.where(measured[:, :, None], shifted, counts)
 
 
 @final
@@ -124,8 +140,10 @@ class Second:
 
 
 def _ln_contact(lattice: Lattice, config: Config) -> float:
-    """Log of a bound on the macrostates that trades and baths add in a cycle."""
+    """Log of a bound on the macrostates that trades, baths and protocols add in a cycle."""
     total = 0.0
+    if config.demon.protocol is not None:  # its work need not follow from the ones of its record
+        total += lattice.region_count * math.log(lattice.region_sites * lattice.q_max + 1)
     if config.exchange.enabled:
         touched = max(1, int(config.exchange.contact * lattice.region_sites))
         total += lattice.region_count // 2 * math.log(2 * touched * lattice.q_max + 1)
@@ -152,10 +170,11 @@ class Demon:
 
     For a region whose microstate is uniform on its shell, P(n₁) ≤ e^{−(ΔS − I)}, ΔS ≥ W / T the entropy that leaves with the
     work: so Σ (W / T − I), over regions and cycles, exceeds z with probability e^{−z} at most.
+    A protocol of the user's own may take any of Q + 1 amounts with the same n₁, and may use what a sort wrote down before.
     """
 
     def __init__(self, config: Config, lattice: Lattice) -> None:
-        self.on, self.sites = config.demon.lift, lattice.region_sites
+        self.on, self.sites, self.own = config.demon.lift, lattice.region_sites, config.demon.protocol is not None
         self.total, self.worst = 0.0, math.inf
         self.work = self.cycle = 0
 
@@ -164,7 +183,11 @@ class Demon:
         if not self.on or self.sites < 2:
             return
         beta = np.log1p((self.sites - 1) / (np.maximum(relaxed, 0) + 1.0))
-        gains = (page["lift"] * beta - page["record_nats"]).sum(axis=1)
+        known = page["record_nats"]
+        if self.own:
+            kinds = np.where(page["measured"], np.log1p(np.maximum(relaxed, 0)), 0.0)
+            known = known + entry(page, "sort_nats") + kinds
+        gains = (page["lift"] * beta - known).sum(axis=1)
         sums = self.total + np.cumsum(gains)
         self.worst = min(self.worst, -float(sums.max()) - math.log(LEVEL))
         self.total, self.work = float(sums[-1]), self.work + int(page["lift"].sum())

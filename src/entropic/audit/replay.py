@@ -30,9 +30,11 @@ def entry(page: Page, name: str) -> NDArray[Any]:
 class Replay:
     """Balances carried from cycle to cycle: energy, batteries, and every region's tape."""
 
-    def __init__(self, config: Config, lattice: Lattice, opening: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, config: Config, lattice: Lattice, opening: Mapping[str, NDArray[Any]], bits: int) -> None:
         n = lattice.region_count
         self.sites = lattice.region_sites
+        self.bits = bits  # of a record of the lift
+        self.own = config.demon.protocol is not None
         self.threshold = config.demon.threshold
         self.kind = config.demon.record
         self.raw = self.kind == "raw"
@@ -64,15 +66,32 @@ class Replay:
         first.equal("energy of the histogram", counts @ levels, relaxed, cycle)
         first.equal("heat between regions", page["heat"].sum(axis=1)[:, None], np.zeros((len(before), 1), int), cycle)
         first.equal("energy of the region", page["quanta"], relaxed - page["lift"] + page["erasure"] + waste, cycle)
-        ones = np.where(page["measured"], counts[:, :, self.threshold :].sum(axis=2), 0)
-        first.equal("ones of the record", page["ones"], ones, cycle)
-        first.equal("work of the lift", page["lift"], ones * self.threshold, cycle)
+        if self.own:
+            self._own(first, page, counts, relaxed, cycle)
+        else:
+            ones = np.where(page["measured"], counts[:, :, self.threshold :].sum(axis=2), 0)
+            first.equal("ones of the record", page["ones"], ones, cycle)
+            first.equal("work of the lift", page["lift"], ones * self.threshold, cycle)
         if self.sort:
             self._gradient(first, page, before, bath, cycle)
         if self.grid:
             given = page["erasure"] + page["compute"] + page["delivered_out"] + page["line_loss"]
             first.equal("what batteries gave", page["drawn"].sum(axis=1)[:, None], given.sum(axis=1)[:, None], cycle)
         return relaxed
+
+    def _own(self, first: Exact, page: Page, counts: NDArray[np.int64], relaxed: NDArray[np.int64], cycle: int) -> None:
+        """A protocol of the user's own: what it took is what the histograms lack, and it wrote what fits a record."""
+        lifted, measured = page["counts_lifted"].astype(np.int64), page["measured"]
+        energy = lifted @ np.arange(lifted.shape[2], dtype=np.int64)
+        nothing = np.zeros(measured.shape, np.bool_)
+        first.equal("sites after the protocol", lifted.sum(axis=2), np.full(measured.shape, self.sites), cycle)
+        first.equal("work of the protocol", page["lift"], relaxed - energy, cycle)
+        first.equal("work taken or none", page["lift"] < 0, nothing, cycle)
+        first.equal("ones of the record", (page["ones"] < 0) | (page["ones"] > self.bits), nothing, cycle)
+        width = max(counts.shape[2], lifted.shape[2])
+        a, b = (np.pad(h, ((0, 0), (0, 0), (0, width - h.shape[2]))) for h in (counts, lifted))
+        idle = ~measured & ((a != b).any(axis=2) | (page["ones"] != 0) | page["sitewise"])
+        first.equal("regions that the protocol left alone", idle, nothing, cycle)
 
     def _gradient(
         self, first: Exact, page: Page, before: NDArray[np.int64], bath: NDArray[np.int64], cycle: int
@@ -107,6 +126,8 @@ class Replay:
         extra = [n for n in ("sorted", "sort_ones", "sort_nats", "stored_loss") if n in page]
         expect |= {name: np.zeros_like(page[name]) for name in extra}
         ones = page["counts"].astype(np.int64)[:, :, self.threshold :].sum(axis=2)
+        if self.own:
+            ones = np.clip(page["ones"], 0, self.bits)
         drawn = page["drawn"] if self.grid else page["erasure"]
         for c in range(len(ones)):
             out = {name: values[c] for name, values in expect.items()}
@@ -141,9 +162,10 @@ class Replay:
                 out, "sorted", "sort_nats", self.nats(pairs, np.clip(found, 0, pairs)), cycle, longest
             )
             out["sort_ones"][:] = np.where(written, np.clip(found, 0, pairs), 0)
-            codes.append(np.where(written, found + self.sites + 1, -1))
+            codes.append(np.where(written, found + self.bits + 1, -1))
         if self.lift:
-            written = self._write(out, "measured", "record_nats", self.nats(self.sites, ones), cycle)
+            room = float(self.nats(self.bits, np.array([self.bits // 2]))[0]) if self.own else None
+            written = self._write(out, "measured", "record_nats", self.nats(self.bits, ones), cycle, room)
             codes.append(np.where(written, ones, -1))
         return codes if self.erase else []
 
@@ -224,7 +246,7 @@ class Replay:
             self._blank(out, int(r))
 
     def _record(self, code: int) -> tuple[int, int]:
-        return (self.sites, code) if code <= self.sites else (self.sites // 2, code - self.sites - 1)
+        return (self.bits, code) if code <= self.bits else (self.sites // 2, code - self.bits - 1)
 
     def _price(self, quanta: int, code: int) -> int | None:
         bits, ones = self._record(code)

@@ -16,7 +16,7 @@ from entropic.lattice import Lattice
 __all__ = ["check_tape"]
 
 
-def check_tape(path: Path, config: Config, lattice: Lattice, reached: int) -> Law:
+def check_tape(path: Path, config: Config, lattice: Lattice, reached: int, lift_bits: int) -> Law:
     """Bits set in every record, by cycle and region, are those of the books; where the tape was kept."""
     demon = config.demon
     if not (demon.lift or demon.sort) or not reached:
@@ -25,7 +25,7 @@ def check_tape(path: Path, config: Config, lattice: Lattice, reached: int) -> La
         return Law("reversal", True, 0.0, "the tape was erased: the run cannot be played backwards, as the law says")
     exact = Exact("reversal")
     books = zarr.open_group(path / "books.zarr", mode="r")
-    lift_bytes = -(-lattice.region_sites // 8) if demon.lift else 0
+    lift_bytes = -(-lift_bits // 8) if demon.lift else 0
     seen = np.zeros((reached, lattice.region_count), np.bool_)
     for part in sorted((path / "tape").glob("*-*")):
         first = int(part.name.split("-")[0])

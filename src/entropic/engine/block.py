@@ -103,14 +103,29 @@ def _undo(state: BlockState, block: Block, step: Step, rules: Rules, given: Inpu
         if past:
             _withdraw(state, block, step.cycle, rules, past["erasure"])
         if bits is not None and rules.lift:
-            for i, region in enumerate(block.region_views(state.array)):
-                rules.harvester.undo(region, bits[i, : -(-rules.landauer.sites // 8)])
+            _put_back(state, block, step.cycle, rules, bits[:, : rules.lift_bytes], past)
     elif step.stage is Stage.TRADE:
         untrade(state, block, rules, step.cycle, given.deals, given.others())
     elif step.stage is Stage.SORT and bits is not None:
-        first = -(-rules.landauer.sites // 8) if rules.lift else 0
+        first = rules.lift_bytes if rules.lift else 0
         for i, region in enumerate(block.region_views(state.array)):
             rules.demon.undo_packed(region, bits[i, first:])
+
+
+def _put_back(
+    state: BlockState,
+    block: Block,
+    cycle: int,
+    rules: Rules,
+    bits: NDArray[np.uint8],
+    past: Mapping[str, NDArray[np.int64]],
+) -> None:
+    """Undo the lift, or what a protocol did in its place where it did anything (its undo of blank bits may do much)."""
+    for i, (number, region) in enumerate(zip(block.region_ids, block.region_views(state.array), strict=True)):
+        if rules.protocol is None:
+            rules.harvester.undo_packed(region, bits[i])
+        elif past["measured"][i]:
+            rules.protocol.undo(region, bits[i], int(number), cycle)
 
 
 def _withdraw(

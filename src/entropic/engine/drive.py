@@ -27,6 +27,7 @@ from entropic.engine.trade import contacts, quotes
 from entropic.lattice import Block, BlockGrid, Lattice, LayoutError, regular_cuts
 from entropic.machines.exchange import Trade
 from entropic.machines.grid import EnergyGrid, GridOutcome
+from entropic.machines.protocol import OwnProtocol
 
 __all__ = ["Decisions", "Drive", "block_grid"]
 
@@ -96,6 +97,8 @@ class Drive:
     ----------
     energy_grid : EnergyGrid or None
         Where the grid is on.
+    protocol : OwnProtocol or None
+        In place of the lift against a threshold.
     """
 
     def __init__(
@@ -106,11 +109,12 @@ class Drive:
         progress: Callable[[int], None],
         stop: Callable[[], bool],
         energy_grid: EnergyGrid | None = None,
+        protocol: OwnProtocol | None = None,
     ) -> None:
         self.grid = grid
         self.executor = executor
         self.config = config
-        self.rules = Rules.of(config)
+        self.rules = Rules.of(config, protocol)
         self.progress = progress
         self.stop = stop
         self.energy_grid = energy_grid

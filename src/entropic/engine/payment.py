@@ -56,6 +56,7 @@ def pay_own(state: BlockState, block: Block, rules: Rules) -> BlockState:
         np.uint64(engine.seed),
         engine.q_max,
         engine.record == "raw",
+        engine.bits,
         now,
         row["quanta"],
         budget,

@@ -20,6 +20,7 @@ from entropic.machines.grid import EnergyDemand, EnergyGrid
 from entropic.machines.harvester import EntropyHarvester
 from entropic.machines.landauer import LandauerEngine
 from entropic.machines.network import Network
+from entropic.machines.protocol import OwnProtocol
 from entropic.machines.pump import contact_sites
 from entropic.machines.storage import EnergyStorage
 
@@ -87,9 +88,16 @@ class Rules:
     harvester: EntropyHarvester
     landauer: LandauerEngine
     storage: EnergyStorage
+    protocol: OwnProtocol | None = None
+    round_trip: bool = True
+
+    @property
+    def lift_bytes(self) -> int:
+        """Bytes of a packed record of the lift."""
+        return -(-self.landauer.bits // 8)
 
     @classmethod
-    def of(cls, config: Config) -> Rules:
+    def of(cls, config: Config, protocol: OwnProtocol | None = None) -> Rules:
         field, demon = config.field, config.demon
         sites = lattice_of(field).region_sites
         baths = None
@@ -107,8 +115,10 @@ class Rules:
             market=market_of(config),
             demon=MaxwellDemon(demon.record),
             harvester=EntropyHarvester(demon.threshold),
-            landauer=LandauerEngine(demon.record, sites, field.seed, field.q_max),
+            landauer=LandauerEngine(demon.record, sites, field.seed, field.q_max, protocol.bits if protocol else 0),
             storage=storage_of(config),
+            protocol=protocol,
+            round_trip=demon.round_trip,
         )
 
 

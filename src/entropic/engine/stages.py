@@ -9,6 +9,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from entropic import special
+from entropic.engine.own import harvest_own
 from entropic.engine.payment import append_records, pay_oldest, pay_own
 from entropic.engine.rules import Rules, Supply
 from entropic.engine.state import BlockState, OpenCycle, TapePiece
@@ -52,25 +53,32 @@ def harvest(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockS
     lattice, storage = block.lattice, rules.storage
     wide = 256 if lattice.q_max == 255 else int(state.array.max()) + 1  # of bytes, the kernel counts all at once
     row = replace(opened.row, counts=np.zeros((block.region_count, wide), np.int64))
+    if rules.protocol is not None:
+        row = replace(row, lifted=np.zeros((block.region_count, lattice.q_max + 1), np.int64))
     block_histograms(state.array, np.array(lattice.region_shape), row.counts)
     levels = int(np.flatnonzero(row.counts.any(axis=0)).max(initial=0)) + 1
     counts = np.ascontiguousarray(row.counts[:, :levels])
     tape, stopped = state.tape.copy(), state.stopped.copy()
     battery, carries, unpaid, pieces, now = state.battery, state.carries.copy(), state.unpaid, state.pieces, counts
-    if rules.lift:
+    bits = None
+    if rules.protocol is not None:
+        written, now, bits = harvest_own(state.array, block, row, tape, stopped, rules)
+        tape += written
+    elif rules.lift:
         tape += _lift(state, block, row, counts, tape, stopped, rules)
-        battery, lost, overflow, carries[0] = storage.charge(battery, row["lift"], carries[0])
         now = np.where(row["measured"][:, None], rules.harvester.shifted(counts), counts)
+    if rules.lift:
+        battery, lost, overflow, carries[0] = storage.charge(battery, row["lift"], carries[0])
         if "stored_loss" in row.entries:
             row["stored_loss"][:] += lost + overflow
     if not rules.erase and (rules.lift or opened.sort_bits is not None):
-        pieces = (*pieces, _write_bits(state, block, row, opened, rules))
+        pieces = (*pieces, _write_bits(state, block, row, opened, rules, bits))
     battery, lost, carries[2] = storage.rest(battery, carries[2])
     if "stored_loss" in row.entries:
         row["stored_loss"][:] += lost
     special.ln_multinomial_rows(now, row["entropy_lifted"])
     row["entropy_hist"][:] = row["entropy_lifted"]
-    row["quanta"][:] = now @ np.arange(levels, dtype=np.int64)
+    row["quanta"][:] = now @ np.arange(now.shape[1], dtype=np.int64)
     state = replace(
         state, battery=battery, carries=carries, tape=tape, stopped=stopped, unpaid=unpaid, pieces=pieces,
         open=replace(opened, row=row, now=now, sort_bits=None),
@@ -112,10 +120,14 @@ def _lift(
     return row["record_nats"]
 
 
-def _write_bits(state: BlockState, block: Block, row: Row, opened: OpenCycle, rules: Rules) -> TapePiece:
-    """Lift, and keep the bits that were measured; with them those of the sort."""
+def _write_bits(
+    state: BlockState, block: Block, row: Row, opened: OpenCycle, rules: Rules, own: NDArray[np.uint8] | None
+) -> TapePiece:
+    """Lift, and keep the bits that were measured (or those of a protocol, ``own``); with them those of the sort."""
     parts = []
-    if rules.lift:
+    if own is not None:
+        parts.append(own)
+    elif rules.lift:
         bits = np.zeros((block.region_count, -(-block.lattice.region_sites // 8)), np.uint8)
         for i, region in enumerate(block.region_views(state.array)):
             if row["ones"][i]:

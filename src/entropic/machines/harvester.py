@@ -1,16 +1,36 @@
-"""Harvest by information: measure every site against a threshold and lift the quanta of those that pass."""
+"""Harvest by information: measure the sites of a region, take quanta, write bits.
+
+`Harvester` is what a protocol has to offer; `EntropyHarvester`, the lift against a threshold, is the built-in one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from entropic.kernels import drop_ones_where, lift, measure
 
-__all__ = ["EntropyHarvester"]
+__all__ = ["EntropyHarvester", "Harvester"]
+
+
+class Harvester(Protocol):
+    """A protocol: takes quanta from a region, and writes bits from which they can be given back.
+
+    It is a function of the region alone: the same sites give the same quanta and bits, wherever and whenever.  Work is
+    what the region loses; it goes to the region's battery, and the bits to the tape.
+    """
+
+    def bits(self, sites: int) -> int:
+        """Bits that one harvest of a region of ``sites`` sites writes, at least 1."""
+
+    def harvest(self, region: NDArray[Any]) -> NDArray[Any]:
+        """Take quanta from a region (uint8 or uint16 [a, b, c, d]), in place; returns the bits, uint8[n], each 0 or 1."""
+
+    def undo(self, region: NDArray[Any], bits: NDArray[np.uint8]) -> None:
+        """Give them back, in place, knowing the region as harvest left it and the bits, and nothing else."""
 
 
 @final
@@ -43,13 +63,25 @@ class EntropyHarvester:
         """Lift in the chosen regions of a block, in place; the bits are not kept."""
         drop_ones_where(block, shape, block.dtype.type(self.threshold), chosen)
 
-    def record(self, region: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Lift in place; returns the bits, packed, in the region's C order: uint8[⌈N / 8⌉]."""
+    def bits(self, sites: int) -> int:
+        """One bit a site."""
+        return sites
+
+    def harvest(self, region: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Lift in place; returns the bits in the region's C order: uint8[N]."""
         bits = np.empty(region.size, np.uint8)
         measure(region, self.threshold, bits)
         lift(region, self.threshold, bits, False)
-        return np.packbits(bits)
+        return bits
 
-    def undo(self, region: NDArray[np.generic], packed: NDArray[np.uint8]) -> None:
-        """Give the quanta of a record back, in place."""
-        lift(region, self.threshold, np.unpackbits(packed, count=region.size), True)
+    def undo(self, region: NDArray[np.generic], bits: NDArray[np.uint8]) -> None:
+        """Give the quanta back where the bits are set, in place."""
+        lift(region, self.threshold, bits, True)
+
+    def record(self, region: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """Lift in place; returns the bits as a tape keeps them, packed: uint8[⌈N / 8⌉]."""
+        return np.packbits(self.harvest(region))
+
+    def undo_packed(self, region: NDArray[np.generic], packed: NDArray[np.uint8]) -> None:
+        """Give the quanta of a packed record back, in place."""
+        self.undo(region, np.unpackbits(packed, count=region.size))

@@ -57,12 +57,20 @@ class LandauerEngine:
         Sites of a region.
     seed, q_max : int
         Random key of the deposits, and the cap.
+    lift_bits : int
+        Length of a record of the lift; 0: one bit a site.
     """
 
     record: Literal["compressed", "raw"]
     sites: int
     seed: int
     q_max: int
+    lift_bits: int = 0
+
+    @property
+    def bits(self) -> int:
+        """Length of a record of the lift."""
+        return self.lift_bits or self.sites
 
     def nats(self, ones: int) -> float:
         """Nats of a record with ``ones`` bits set."""
@@ -77,11 +85,11 @@ class LandauerEngine:
 
     def sort_code(self, ones: Any) -> Any:
         """Code of the record of a sort with ``ones`` bits set (int or int array); a lift's code is its ones."""
-        return ones + self.sites + 1
+        return ones + self.bits + 1
 
     def record_of(self, code: int) -> tuple[int, int]:
         """Bits, and bits set, of a record in a queue."""
-        return (self.sites, code) if code <= self.sites else (self.sites // 2, code - self.sites - 1)
+        return (self.bits, code) if code <= self.bits else (self.sites // 2, code - self.bits - 1)
 
     def nats_of(self, code: int) -> float:
         """Nats of a record in a queue."""
