@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-_CHUNK_BYTES = 1 << 25  # small enough for a codec's buffers to stay small, large enough for few files
+_CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
 _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 
 
