@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from entropic import entropy, special
 from entropic.config import Config
 from entropic.engine.block import block_digest
-from entropic.engine.checkpoint import digest_text, newest_sound
-from entropic.errors import StoreError
+from entropic.engine.checkpoint import digest_text, newest_sound, reading
 from entropic.initial import draw_block, lattice_of, region_quanta
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid, Lattice, regular_cuts
@@ -115,7 +114,7 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     information = _Exact("information")
     lift = _Lift()
     second = _Second(lattice, config)
-    try:
+    with reading(store.path):
         opening = store.opening()
         group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
         if initial:
@@ -136,10 +135,6 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
         _series(first, store, config, lattice, reached)
         if files:
             _field(first, store, lattice, state, reached)
-    except (KeyError, IndexError, ValueError, TypeError, OSError, RuntimeError) as error:  # blosc: RuntimeError
-        raise StoreError(
-            f"{path}: the books cannot be read: {error}.", "restore them from a copy, or run again"
-        ) from error
     return [first.law(), information.law(), lift.law(), *second.laws()]
 
 

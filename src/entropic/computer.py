@@ -26,6 +26,7 @@ from entropic.engine.checkpoint import (
     digest_text,
     discard,
     generations,
+    is_damage,
     load_block,
     newest_sound,
     prune,
@@ -34,7 +35,7 @@ from entropic.engine.checkpoint import (
 from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.layers import take_face
 from entropic.engine.program import CycleEnd, Segment, segments
-from entropic.errors import EntropicError, ResourceError, UsageError
+from entropic.errors import EntropicError, ResourceError, StoreError, UsageError
 from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid, Lattice, LayoutError, regular_cuts
@@ -245,6 +246,8 @@ def _room(store: RunStore) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_damage(error):
+            raise StoreError(f"{store.path} is damaged: {error}.", "put back what is missing, or run again") from error
         remedy = f"make room, then go on with: entropic resume {store.path}"
         if not generations(store.checkpoints):
             remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
@@ -319,6 +322,8 @@ class EntropicComputer:
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.truncate(generation.cycle)
+                if generation.cycle:
+                    computer._series()
             computer._cycle = generation.cycle
             computer._load(generation)
         except BaseException:
@@ -351,6 +356,11 @@ class EntropicComputer:
         self.store.write_opening(opening)
         self._checkpoint(0)
 
+    def _series(self) -> None:
+        """Bring the series up to date with the books."""
+        run = self.config.run
+        self.store.append_series(self.lattice.region_sites, run.record_every, run.cycles)
+
     def _checkpoint(self, cycle: int) -> None:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
         try:
@@ -379,7 +389,7 @@ class EntropicComputer:
         if drive.rules.lift and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)
-        self.store.append_series(self.lattice.region_sites, self.config.run.record_every, self.config.run.cycles)
+        self._series()
         self._checkpoint(done)
         self._cycle = done
         self.observer.booked(self.store, done)
