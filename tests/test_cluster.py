@@ -13,14 +13,16 @@ from typing import Any
 import dask
 import psutil
 import pytest
+import zarr
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine import cluster as engine_cluster
+from entropic.engine.checkpoint import reading
 from entropic.engine.cluster import DaskExecutor, Executor, SerialExecutor, Where, connect
-from entropic.errors import ClusterError
+from entropic.errors import ClusterError, StoreError
 from entropic.reversal import reverse
 from entropic.store import RunStore
 
@@ -207,6 +209,18 @@ def test_a_spoilt_scheduler_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "scheduler.json").write_text("{")
     with pytest.raises(ClusterError), connect(Where(1, 1, scheduler=str(tmp_path / "scheduler.json"))):
         pass
+
+
+def cannot_read(place: Path) -> None:
+    """A typed error whose cause does not pickle: zarr's own, about a directory that is no group."""
+    with reading(place):
+        zarr.open_group(place, mode="r")
+
+
+def test_typed_errors_travel_whatever_caused_them(tmp_path: Path) -> None:
+    with connect(Where(workers=1, threads=1, dashboard=False)) as executor, pytest.raises(StoreError) as caught:
+        executor.gather([executor.submit("cannot-read", 0, cannot_read, tmp_path)])
+    assert f"{tmp_path} cannot be read" in caught.value.message and caught.value.remedy
 
 
 def test_a_cluster_without_workers() -> None:

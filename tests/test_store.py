@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import warnings
@@ -98,7 +99,7 @@ def test_a_truncation_cut_short_shows_no_row_that_is_gone(tmp_path: Path, monkey
     def dies(array: zarr.Array[Any], shape: Any) -> None:
         if array.name == "/quanta" and array.store_path.store.root.name == "series.zarr":  # type: ignore[attr-defined]
             resize(array, shape)
-            raise OSError("the power went")
+            raise OSError(errno.EIO, "the power went")
         resize(array, shape)
 
     monkeypatch.setattr(zarr.Array, "resize", dies)

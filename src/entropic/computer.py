@@ -21,6 +21,7 @@ from entropic.engine.checkpoint import (
     commit,
     discard,
     generations,
+    is_damage,
     load_block,
     load_carried,
     newest_sound,
@@ -31,7 +32,7 @@ from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
 from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
-from entropic.errors import EntropicError, ResourceError
+from entropic.errors import EntropicError, ResourceError, StoreError
 from entropic.initial import lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
@@ -124,6 +125,8 @@ def _room(store: RunStore) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if is_damage(error):
+            raise StoreError(f"{store.path} is damaged: {error}.", "put back what is missing, or run again") from error
         remedy = f"make room, then go on with: entropic resume {store.path}"
         if not generations(store.checkpoints):
             remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
@@ -219,6 +222,8 @@ class EntropicComputer:
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.truncate(generation.cycle)
+                if generation.cycle:
+                    computer._series()
             computer._cycle = generation.cycle
             computer._load(generation)
         except BaseException:
@@ -252,6 +257,11 @@ class EntropicComputer:
         self.store.write_opening(opening)
         self._checkpoint(0)
 
+    def _series(self) -> None:
+        """Bring the series up to date with the books."""
+        run = self.config.run
+        self.store.append_series(self.lattice.region_sites, run.record_every, run.cycles)
+
     def _checkpoint(self, cycle: int) -> None:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
         try:
@@ -284,7 +294,7 @@ class EntropicComputer:
         append_flows(self.store.path, drive.decisions.outcomes)
         drive.decisions.trades.clear()
         drive.decisions.outcomes.clear()
-        self.store.append_series(self.lattice.region_sites, self.config.run.record_every, self.config.run.cycles)
+        self._series()
         self._checkpoint(done)
         self._cycle = done
         self.observer.booked(self.store, done)

@@ -6,13 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
-import shlex
 import shutil
-import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -23,11 +18,12 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.columns import grow
 from entropic.config import Config, ConfigError
-from entropic.engine.checkpoint import consolidate
+from entropic.engine.checkpoint import consolidate, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
+from entropic.provenance import provenance
 from entropic.records import cut_records
 
 __all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow"]
@@ -60,6 +56,9 @@ def flow(books: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
     return first
 
 
+_SERIES = (*SERIES, "cycle")
+
+
 @final
 class StoreExistsError(UsageError):
     """The run directory is there already."""
@@ -68,6 +67,20 @@ class StoreExistsError(UsageError):
 @final
 class StoreBusyError(ResourceError):
     """Another driver is writing."""
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    array = group[name]
+    if not isinstance(array, zarr.Array):
+        raise TypeError(f"{name} is not an array")
+    return array
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 @final
@@ -257,10 +270,14 @@ class RunStore:
             array[:] = values
 
     def opening(self) -> dict[str, NDArray[Any]]:
-        return self._read("opening.zarr")
+        return self._read("opening.zarr", ("quanta", "battery", "entropy_hist"))
 
     def append_books(self, ledger: Ledger) -> None:
         """Add complete cycles to the books."""
+        with reading(self.path / "books.zarr"):
+            self._append_books(ledger)
+
+    def _append_books(self, ledger: Ledger) -> None:
         group = zarr.open_group(self.path / "books.zarr", mode="a")
         cycles = np.arange(ledger.first, ledger.first + ledger.cycles, dtype=np.int64)
         grow(group, "cycle", cycles, ("cycle",), {"units": "1", "long_name": "cycles done"})
@@ -276,6 +293,10 @@ class RunStore:
 
     def append_series(self, sites: int, every: int, last: int) -> None:
         """Bring the series up to date with the books; ``last`` is the run's last cycle."""
+        with reading(self.path / "series.zarr"):
+            self._append_series(sites, every, last)
+
+    def _append_series(self, sites: int, every: int, last: int) -> None:
         books = zarr.open_group(self.path / "books.zarr", mode="r")
         place = self.path / "series.zarr"
         # The arrays' own metadata: the group's copy of them may be older, after a crash.
@@ -322,23 +343,19 @@ class RunStore:
         StoreError
             The books up to the cycle are not there.
         """
-        for name in ("books.zarr", "series.zarr"):
-            place = self.path / name
-            keep = self._rows_up_to(place, cycle)
-            if name == "books.zarr" and keep != cycle:
-                found = f"{place} holds {keep} of {cycle} cycles that can be read"
-                raise StoreError(f"{found}.", "restore it from a copy, or run again")
-            if not keep:
-                shutil.rmtree(place, ignore_errors=True)
-                continue
-            group = zarr.open_group(place, mode="r+", use_consolidated=False)
-            # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
-            group.update_attributes({})
-            for key, array in group.arrays():
-                if key not in ("region",):
-                    array.resize((keep, *array.shape[1:]))
-            if name == "series.zarr":
-                consolidate(place)
+        if cycle:
+            self._cut("books.zarr", self._book_names(), cycle, cycle)
+        else:
+            _remove(self.path / "books.zarr")
+        series = self.path / "series.zarr"
+        try:
+            kept = self._cut("series.zarr", _SERIES, cycle, 0)
+            with reading(series):
+                consolidate(series)
+        except StoreError:
+            kept = 0
+        if not kept:
+            _remove(series)
         cut_records(self.path, cycle)
         for part in (self.path / "tape").glob("*"):
             if int(part.name.split("-")[1]) > cycle:
@@ -346,29 +363,41 @@ class RunStore:
                     piece.rmdir() if piece.is_dir() else piece.unlink()
                 part.rmdir()
 
-    @staticmethod
-    def _rows_up_to(place: Path, cycle: int) -> int:
-        try:
-            known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle")
-            ends = np.asarray(known[:]) if isinstance(known, zarr.Array) else np.zeros(0, np.int64)
-            return int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError):  # blosc: RuntimeError
-            return 0
+    def _cut(self, name: str, names: Iterable[str], cycle: int, least: int) -> int:
+        """Cut the arrays of a store after a cycle; returns how many rows are left, at least ``least``."""
+        place = self.path / name
+        with reading(place):
+            group = zarr.open_group(place, mode="r+", use_consolidated=False)
+            arrays = [_array(group, key) for key in names]
+            ends = np.asarray(_array(group, "cycle")[:])
+            keep = int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros
+            if keep < least or any(array.shape[0] < keep for array in arrays):
+                found = f"{place} holds fewer than the {max(keep, least)} cycles that the checkpoint has"
+                raise StoreError(f"{found}.", "restore it from a copy, or run again")
+            # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
+            group.update_attributes({})
+            for array in arrays:
+                array.resize((keep, *array.shape[1:]))
+        return keep
 
-    def _read(self, name: str) -> dict[str, NDArray[Any]]:
-        try:
+    def _read(self, name: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+        with reading(self.path / name):
             group = zarr.open_group(self.path / name, mode="r", use_consolidated=False)
+            for key in names:
+                _array(group, key)  # raises if it is not there
             return {key: np.asarray(array[:]) for key, array in group.arrays()}
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-            raise StoreError(f"{self.path / name} cannot be read: {error}.", "run again") from error
+
+    def _book_names(self) -> tuple[str, ...]:
+        names = accounts(self.config())
+        return (*names, "counts", *(("counts_lifted",) if "sitewise" in names else ()), "cycle")
 
     def books(self) -> dict[str, NDArray[Any]]:
         """All books: account → [cycle, region]; ``counts`` [cycle, region, q]; ``cycle``."""
-        return self._read("books.zarr")
+        return self._read("books.zarr", self._book_names())
 
     def series(self) -> dict[str, NDArray[Any]]:
         """The recorded series: name → [entry, region]; ``cycle``; ``region``."""
-        return self._read("series.zarr")
+        return self._read("series.zarr", (*_SERIES, "region"))
 
     def series_digest(self) -> str:
         """First 128 bits of SHA-256 over name, dtype, shape and little-endian bytes of every array, by name."""
@@ -388,17 +417,3 @@ class RunStore:
             first, last = (int(n) for n in part.name.split("-"))
             kept.update(range(first, last + 1))
         return kept
-
-
-def provenance() -> dict[str, Any]:
-    """Versions, host and command."""
-    names = ("entropic", "numpy", "numba", "dask", "distributed", "zarr", "xarray", "scipy")
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
-        "versions": {name: version(name) for name in names},
-    }

@@ -9,7 +9,7 @@ import numpy as np
 
 from entropic import special
 from entropic.audit import audit
-from entropic.engine.checkpoint import newest_sound
+from entropic.engine.checkpoint import newest_sound, reading
 from entropic.initial import lattice_of
 from entropic.store import RunStore
 
@@ -38,7 +38,18 @@ def entropies(sites: int, quanta: np.ndarray[Any, Any], hist: np.ndarray[Any, An
 
 
 def summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
-    """Summary of a run from its store; ``performance`` is added as given."""
+    """Summary of a run from its store; ``performance`` is added as given.
+
+    Raises
+    ------
+    StoreError
+        The store is damaged.
+    """
+    with reading(store.path):
+        return _summarise(store, performance)
+
+
+def _summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
     config = store.config()
     lattice = lattice_of(config.field)
     opening = store.opening()

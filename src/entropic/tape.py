@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BloscShuffle
 
 from entropic.config import Config
+from entropic.engine.checkpoint import reading
 from entropic.engine.state import TapePiece
 from entropic.lattice import Block
 
@@ -63,14 +64,15 @@ def read_tape(path: str, block: Block, cycles: Iterable[int]) -> dict[int, NDArr
         if not here:
             continue
         for piece in sorted(part.glob("part-*.zarr")):
-            group = zarr.open_group(piece, mode="r")
-            owned = np.asarray(group["region"][:])  # type: ignore[index]
-            common = np.isin(owned, ids)
-            if not common.any():
-                continue
-            target = order[np.searchsorted(ids[order], owned[common])]
-            for cycle in here:
-                width = int(group["bits"].shape[2])  # type: ignore[union-attr]
-                rows = found.setdefault(cycle, np.zeros((ids.size, width), np.uint8))
-                rows[target] = np.asarray(group["bits"][cycle - first])[common]  # type: ignore[index]
+            with reading(piece):
+                group = zarr.open_group(piece, mode="r")
+                owned = np.asarray(group["region"][:])  # type: ignore[index]
+                common = np.isin(owned, ids)
+                if not common.any():
+                    continue
+                target = order[np.searchsorted(ids[order], owned[common])]
+                for cycle in here:
+                    width = int(group["bits"].shape[2])  # type: ignore[union-attr]
+                    rows = found.setdefault(cycle, np.zeros((ids.size, width), np.uint8))
+                    rows[target] = np.asarray(group["bits"][cycle - first])[common]  # type: ignore[index]
     return found

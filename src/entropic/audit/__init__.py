@@ -21,7 +21,7 @@ from entropic.audit.replay import Replay
 from entropic.audit.stored import check_field, check_opening, check_series
 from entropic.audit.tape import check_tape
 from entropic.audit.trades import Trades
-from entropic.errors import StoreError
+from entropic.engine.checkpoint import reading
 from entropic.initial import lattice_of
 from entropic.store import RunStore
 
@@ -58,7 +58,7 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     information = Exact("information")
     second = Second(lattice, config)
     demon, trades = Demon(config, lattice), Trades(config, lattice)
-    try:
+    with reading(store.path):
         opening = store.opening()
         group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
         bits = store.lift_bits(lattice.region_sites)
@@ -85,10 +85,6 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
         if files:
             check_field(first, store, lattice, state, reached)
         reversal = check_tape(store.path, config, lattice, reached, bits) if files else None
-    except (KeyError, IndexError, ValueError, TypeError, OSError, RuntimeError) as error:  # blosc: RuntimeError
-        raise StoreError(
-            f"{path}: the books cannot be read: {error}.", "restore them from a copy, or run again"
-        ) from error
     laws = [first.law(), information.law(), lift.law(), *second.laws(), trades.law(), demon.law()]
     return [*laws, reversal] if reversal else laws
 

@@ -7,12 +7,15 @@ goes on from `load_block`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -34,16 +37,20 @@ __all__ = [
     "consolidate",
     "discard",
     "generations",
+    "is_damage",
     "load_block",
     "load_carried",
     "newest_sound",
     "prune",
+    "reading",
     "verify",
     "write_block",
 ]
 
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
+# What damaged metadata, chunks (blosc: RuntimeError) and values lead to.
+_SPOILT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
 _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 
 
@@ -72,6 +79,22 @@ def _chunks(grid: BlockGrid) -> tuple[int, ...]:
             factor = next(n for n in range(2, size[axis] + 1) if size[axis] % n == 0)
             size[axis] //= factor
     return tuple(size[4 - lattice.axes :])
+
+
+def is_damage(error: OSError) -> bool:
+    """Whether a failure comes of what is on the disk (something missing or in the way) and not of the disk's state."""
+    return error.errno in (None, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ELOOP)
+
+
+@contextmanager
+def reading(place: Path, remedy: str = "restore it from a copy, or run again") -> Iterator[None]:
+    """Whatever zarr, its codecs or JSON raise on a damaged store becomes a `StoreError`."""
+    try:
+        yield
+    except (OSError, *_SPOILT) as error:
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
+        raise StoreError(f"{place} cannot be read: {type(error).__name__} {error}.", remedy) from error
 
 
 def consolidate(path: Path) -> None:
@@ -131,11 +154,12 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, NDArray
 def load_block(block: Block, path: str) -> BlockState:
     """Read a block's state from a generation."""
     lattice = block.lattice
-    array = zarr.open_group(Path(path) / "field.zarr", mode="r")["quanta"]
-    regions = zarr.open_group(Path(path) / "regions.zarr", mode="r")
     ids = block.region_ids
-    values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid", "carries")}  # type: ignore[index]
-    sites = np.asarray(array[_user_slices(block)]).reshape(block.sites.shape)  # type: ignore[index]
+    with reading(Path(path)):
+        array = zarr.open_group(Path(path) / "field.zarr", mode="r")["quanta"]
+        regions = zarr.open_group(Path(path) / "regions.zarr", mode="r")
+        values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid", "carries")}  # type: ignore[index]
+        sites = np.asarray(array[_user_slices(block)]).reshape(block.sites.shape)  # type: ignore[index]
     return BlockState(
         array=np.ascontiguousarray(sites, dtype=lattice.dtype),
         heat=np.zeros(ids.size, np.int64),
@@ -150,7 +174,8 @@ def load_block(block: Block, path: str) -> BlockState:
 
 def load_carried(path: Path) -> NDArray[np.int64]:
     """What the grid's lines carried when a generation was written: int64[lines]."""
-    return np.asarray(zarr.open_group(path / "regions.zarr", mode="r")["carried"][:])  # type: ignore[index]
+    with reading(path):
+        return np.asarray(zarr.open_group(path / "regions.zarr", mode="r")["carried"][:])  # type: ignore[index]
 
 
 def _sha256(path: Path) -> str:
@@ -234,7 +259,7 @@ def verify(path: Path) -> Generation:
         for name, facts in files.items():
             if _sha256(path / name) != facts["sha256"]:
                 raise StoreError(f"{path / name}: content differs from the manifest.", remedy)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, *_SPOILT) as error:
         raise StoreError(f"{path}: no sound manifest ({error}).", remedy) from error
     return Generation(path, cycle, digest)
 

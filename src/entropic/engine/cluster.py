@@ -23,6 +23,7 @@ __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "si
 _LOOPBACK = "127.0.0.1"
 _QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
+_ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _RESTART = "start it again, then run 'entropic resume'"
 _SETTINGS = {
@@ -88,6 +89,19 @@ def _answering() -> Iterator[None]:
         raise ClusterError(f"the scheduler is gone ({type(error).__name__}).", _RESTART) from error
 
 
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; typed errors leave their causes behind.
+
+    distributed sends an error with its causes, and as mere text if one of them does not pickle.
+    """
+    try:
+        return function(*arguments)
+    except EntropicError as error:
+        typed = error
+    typed.__cause__ = typed.__context__ = None
+    raise typed
+
+
 @final
 class DaskExecutor:
     """On the workers of a Dask cluster; each block has an owner."""
@@ -107,7 +121,7 @@ class DaskExecutor:
             raise ClusterError("the scheduler is gone.", _RESTART)
         with _answering():
             ask = self.client.scheduler.identity
-            return dict(self.client.sync(ask, n_workers=-1, callback_timeout=_CONNECT_SECONDS)["workers"])
+            return dict(self.client.sync(ask, n_workers=-1, callback_timeout=_ANSWER_SECONDS)["workers"])
 
     def _workers(self) -> list[str]:
         addresses = sorted(self._info())
@@ -118,7 +132,7 @@ class DaskExecutor:
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
         owner = self._addresses[block % len(self._addresses)]
         return self.client.submit(
-            function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
+            _alone, function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
         )
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
