@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test check docs lock clean
+.PHONY: help setup demo demo-seed test check bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ check: .venv/.dev ## formatting, lint, types, import contract
 
 docs: .venv/.dev ## the documentation, as a site in site/
 	$(BIN)/mkdocs build --strict
+
+bench: .venv/.dev ## how fast kernels and engine are, beside their peers (a quarter of an hour; best on a quiet machine)
+	$(BIN)/python -m benchmarks
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

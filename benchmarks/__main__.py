@@ -57,31 +57,34 @@ def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
-    table = Table("", "site-cycles a second", "of the bare kernels", title=f"engine, {sites:,} sites, {cycles} cycles")
+    title = f"engine, {sites:,} sites, {cycles} cycles, books and a checkpoint"
+    table = Table("", "site-cycles/s", "of bare", "processor ns", "of bare", title=title)
     for row in rows:
-        table.add_row(row["name"], f"{row['rate']:.3g}", f"{row['ratio']:.2f}")
+        cells = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['processor_ns']:.3f}")
+        table.add_row(row["name"], *cells, f"{row['processor_ratio']:.2f}")
     show.print(table)
 
 
 def _print_scaling(lines: list[dict[str, Any]]) -> None:
-    table = Table("sites", "cycles", "seconds", "s a site-cycle", title="scaling, one core")
+    table = Table("sites", "cycles", "seconds", "processor", "processor s a site-cycle", title="scaling, whole runs")
     for column in table.columns:
         column.justify = "right"
     for line in lines:
         for point in line["points"]:
-            each = f"{point['seconds_per_site_cycle']:.3g}"
-            table.add_row(f"{point['sites']:,}", f"{point['cycles']:,}", f"{point['seconds']:.3g}", each)
+            times = (f"{point[key]:.3g}" for key in ("seconds", "processor", "each"))
+            table.add_row(f"{point['sites']:,}", f"{point['cycles']:,}", *times)
         table.add_section()
     show.print(table)
     for line in lines:
         show.print(
-            f"against {line['variable']}: log-log slope {line['slope']:.3f}, "
-            f"largest deviation from proportional {line['largest_deviation']:.0%}"
+            f"against {line['variable']}: {line['fixed']:.2g} s and {line['marginal']:.3g} s a site-cycle, from which no "
+            f"point is off by more than {line['largest_deviation']:.0%}; log-log slope {line['slope']:.3f}",
+            soft_wrap=True,
         )
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: about a minute.")
+@click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: a few minutes.")
 @click.option("--only", type=click.Choice(SECTIONS), help="One section.")
 @click.option("--sites", type=click.IntRange(65536), help="Sites of the kernels' and the engine's field.")
 @click.option("--repeats", type=click.IntRange(1), help="Rounds in which all rivals take turns.")
@@ -114,7 +117,7 @@ def main(
         if not as_json:
             _print_engine(result["engine"], sites, cycles)
     if only in (None, "scaling"):
-        result["scaling"] = measure_scaling(10**8 if quick else 10**9, max(1, repeats // 2), 300 if quick else 1000)
+        result["scaling"] = measure_scaling(10**8 if quick else 10**9, max(1, repeats // 2), 1000 if quick else 3000)
         if figure is not None:
             draw_scaling(result["scaling"], figure)
         if not as_json:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import os
+import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from entropic import Config, EntropicComputer
 from entropic.cli.where import free_memory
+from entropic.computer import Observer
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
-from entropic.engine.layers import exchange_block
 from entropic.engine.plan import make_plan
 from entropic.initial import draw_block, lattice_of
-from entropic.kernels import block_histograms, drop_ones_where
-from entropic.lattice import Block, BlockGrid, Lattice, regular_cuts
+from entropic.kernels import block_histograms, drop_ones_where, exchange_runs, exchange_touching, scratch
+from entropic.lattice import Block, BlockGrid, regular_cuts
 
 __all__ = ["engine_config", "measure_engine"]
 
@@ -39,51 +45,108 @@ def engine_config(sites: int, cycles: int) -> Config:
     )
 
 
-def _run(config: Config, executor: Executor, where: Where) -> EntropicComputer:
+def _processor_seconds() -> float:
+    """Of this process and of those that it has started and that still run."""
+    total = time.process_time()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            spent = child.cpu_times()
+            total += spent.user + spent.system
+    return total
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """What the cycles took: seconds on the clock, and of all processors together."""
+
+    seconds: float
+    processor: float
+
+
+def _run(config: Config, executor: Executor, where: Where) -> Cost:
+    """A whole run, of which the cycles with their books and checkpoint count: not the first state, nor the audit."""
     plan = make_plan(config, where.workers, where.threads, free_memory(), None, where.in_process)
+    began: list[float] = []
+    ended: list[float] = []
+
+    def stop() -> bool:
+        if not began:  # asked for the first time as the first cycle begins
+            began.append(_processor_seconds())
+        return False
+
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
-        computer = EntropicComputer(config, Path(scratch) / "run", executor, plan.chunks, plan.epoch)
+        observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(_processor_seconds()))
+        place = Path(scratch) / "run"
+        computer = EntropicComputer(config, place, executor, plan.chunks, config.run.cycles, observer)
         computer.run()
-        return computer
+        return Cost(computer.seconds, ended[-1] - began[0])
 
 
-def _pieces(config: Config, size: tuple[int, ...]) -> list[tuple[Block, Sites]]:
-    """The field cut into pieces of ``size`` regions, each a small lattice of its own."""
+_KEY = np.uint64(1)
+_NONE = np.zeros(1, np.int64)
+
+
+def _across(view: Sites, base: NDArray[np.int64], lower: NDArray[np.int64], buffers: Any, layer: int) -> None:
+    exchange_runs(view, base, _NONE, view.shape[3], lower, _KEY, layer, 255, False, *buffers)
+
+
+def _along(rows: Sites, base: NDArray[np.int64], lower: NDArray[np.int64], buffers: Any, layer: int) -> None:
+    exchange_touching(rows, base, lower, _KEY, layer, 255, False, *buffers)
+
+
+def _layers(array: Sites) -> list[Callable[[int], None]]:
+    """The layers of one turn of axes and parities on an array that stands alone; each takes the layer's number."""
+    turn: list[Callable[[int], None]] = []
+    buffers = scratch()
+    for axis, extent in enumerate(array.shape):
+        outer, run = math.prod(array.shape[:axis]), math.prod(array.shape[axis + 1 :])
+        base = np.arange(outer, dtype=np.int64) * (extent * run)
+        for parity in (0, 1):
+            lower = np.arange(parity, extent - 1, 2, dtype=np.int64)
+            if run == 1:
+                turn.append(partial(_along, array.reshape(outer, extent), base, lower, buffers))
+            else:
+                turn.append(partial(_across, array.reshape(outer, extent, 1, run), base, lower, buffers))
+    return turn
+
+
+@final
+class _Piece:
+    """Some regions by themselves: sites, and the kernels' arguments, made once."""
+
+    def __init__(self, config: Config, block: Block) -> None:
+        self.array = draw_block(config.field, block)
+        self.shape = np.array(block.lattice.region_shape)
+        self.counts = np.zeros((block.region_count, block.lattice.q_max + 1), np.int64)
+        self.turn = _layers(self.array)
+        self.layers, self.threshold = config.relax.layers, config.demon.threshold
+
+    def cycle(self, number: int) -> None:
+        """Layers, histogram and lift, as the engine does them, and nothing else."""
+        for layer in range((number - 1) * self.layers, number * self.layers):
+            self.turn[layer % len(self.turn)](layer)
+        block_histograms(self.array, self.shape, self.counts)
+        chosen = self.counts[:, self.threshold :].any(axis=1)
+        drop_ones_where(self.array, self.shape, self.array.dtype.type(self.threshold), chosen)
+
+
+def _bare(config: Config, size: tuple[int, ...], threads: int) -> Cost:
+    """All cycles on the field in pieces of ``size`` regions, cycle by cycle, in a pool of threads."""
     lattice = lattice_of(config.field)
-    grid = BlockGrid(lattice, regular_cuts(lattice, size))
-    pieces = []
-    for block in grid.blocks:
-        alone = Lattice(block.sites.shape, block.box.shape)
-        pieces.append((BlockGrid(alone, regular_cuts(alone, alone.boxes)).blocks[0], draw_block(config.field, block)))
-    return pieces
-
-
-def _cycle(config: Config, cycle: int, piece: tuple[Block, Sites]) -> None:
-    block, array = piece
-    lattice, layers = block.lattice, config.relax.layers
-    for layer in range((cycle - 1) * layers, cycle * layers):
-        exchange_block(array, block, layer, config.field.seed, False, None, None)
-    counts = np.zeros((block.region_count, lattice.q_max + 1), np.int64)
-    shape = np.array(lattice.region_shape)
-    block_histograms(array, shape, counts)
-    ones = counts[:, config.demon.threshold :].sum(axis=1)
-    drop_ones_where(array, shape, array.dtype.type(config.demon.threshold), ones > 0)
-
-
-def _bare(config: Config, pieces: list[tuple[Block, Sites]], threads: int) -> float:
-    """Seconds for all cycles on all pieces, cycle by cycle, in a pool of threads."""
+    pieces = [_Piece(config, block) for block in BlockGrid(lattice, regular_cuts(lattice, size)).blocks]
     with ThreadPoolExecutor(threads) as pool:
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         for cycle in range(1, config.run.cycles + 1):
-            list(pool.map(partial(_cycle, config, cycle), pieces))
-        return time.perf_counter() - started
+            list(pool.map(partial(_Piece.cycle, number=cycle), pieces))
+        return Cost(time.perf_counter() - started, time.process_time() - spent)
 
 
 def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows with ``name``, ``rate`` (site-cycles a second, median) and ``ratio`` (to the bare kernels, of the same round).
+    """Rows with ``name``, ``rate`` and ``ratio``, ``processor_ns`` and ``processor_ratio``.
 
-    The engine's seconds are those that a run reports: cycles, books and the checkpoint, not the start of the cluster
-    nor the first state.
+    ``rate``: site-cycles a second on the clock; ``processor_ns``: nanoseconds of processor a site-cycle.  Medians; the
+    ratios say how much of the bare kernels' speed is left, medians over rounds in which all take turns.
     """
     cores = len(os.sched_getaffinity(0))
     config = engine_config(sites, cycles)
@@ -92,33 +155,37 @@ def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]
     if cores > 1:
         places.append(("engine, local processes", Where(cores, 1, dashboard=False)))
 
-    def bare(size: tuple[int, ...], threads: int) -> Callable[[], float]:
-        return lambda: _bare(config, _pieces(config, size), threads)
-
-    def engine(where: Where) -> Callable[[], float]:
-        def seconds() -> float:
-            with connect(where) as executor:
-                return _run(config, executor, where).seconds
-
-        return seconds
+    def engine(where: Where) -> Cost:
+        with connect(where) as executor:
+            return _run(config, executor, where)
 
     one, halves = (1, 1, 1, 1), (-(-lattice.boxes[0] // cores), *lattice.boxes[1:])
-    rivals = {
-        "bare kernels, region by region": bare(one, cores),
-        "bare kernels, a block a core": bare(halves, cores),
-        **{name: engine(where) for name, where in places},
-        "bare kernels, region by region, one core": bare(one, 1),
-        "engine, one core, no Dask": lambda: _run(config, SerialExecutor(), Where(1, 1)).seconds,
+    rivals: dict[str, Callable[[], Cost]] = {
+        "bare kernels, region by region": partial(_bare, config, one, cores),
+        "bare kernels, a block a core": partial(_bare, config, halves, cores),
+        **{name: partial(engine, where) for name, where in places},
+        "bare kernels, region by region, one core": partial(_bare, config, one, 1),
+        "engine, one core, no Dask": partial(_run, config, SerialExecutor(), Where(1, 1)),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in rivals}
+    costs: dict[str, list[Cost]] = {name: [] for name in rivals}
     _run(engine_config(0, 2), SerialExecutor(), Where(1, 1))  # compilers
-    for _ in range(repeats):
-        for name, function in rivals.items():
-            seconds[name].append(function())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="distributed")  # a port is taken
+        for _ in range(repeats):
+            for name, function in rivals.items():
+                costs[name].append(function())
     work = lattice.sites * config.run.cycles
     rows = []
-    for name, times in seconds.items():
-        against = "bare kernels, region by region" + (", one core" if "one core" in name else "")
-        ratio = np.median([b / t for b, t in zip(seconds[against], times, strict=True)])
-        rows.append({"name": name, "rate": work / float(np.median(times)), "ratio": float(ratio)})
+    for name, taken in costs.items():
+        against = costs["bare kernels, region by region" + (", one core" if "one core" in name else "")]
+        pairs = list(zip(against, taken, strict=True))
+        rows.append(
+            {
+                "name": name,
+                "rate": work / statistics.median(cost.seconds for cost in taken),
+                "ratio": statistics.median(bare.seconds / cost.seconds for bare, cost in pairs),
+                "processor_ns": statistics.median(cost.processor for cost in taken) / work * 1e9,
+                "processor_ratio": statistics.median(bare.processor / cost.processor for bare, cost in pairs),
+            }
+        )
     return rows

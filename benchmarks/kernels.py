@@ -60,7 +60,7 @@ def _rows(field: Bytes, walls: int = 0) -> None:
     lower = np.arange(1, rows.shape[1] - 1, 2, dtype=np.int64)
     if walls:
         lower = lower[(lower + 1) % walls != 0]
-    exchange_touching(rows, base, lower, not walls, SEED, 0, 255, False, *scratch())
+    exchange_touching(rows, base, lower, SEED, 0, 255, False, *scratch())
 
 
 def exchange(field: Bytes, repeats: int) -> list[dict[str, Any]]:
@@ -188,9 +188,9 @@ def digest(field: Bytes, repeats: int) -> list[dict[str, Any]]:
     rivals: dict[str, Callable[[], object]] = {
         "entropic": ours,
         "the same in NumPy": numpy,
-        "hashlib.sha256": lambda: hashlib.sha256(field).digest(),
-        "hashlib.blake2b": lambda: hashlib.blake2b(field).digest(),
-        "zlib.crc32": lambda: zlib.crc32(field),
+        "hashlib.sha256": lambda: hashlib.sha256(field.data).digest(),
+        "hashlib.blake2b": lambda: hashlib.blake2b(field.data).digest(),
+        "zlib.crc32": lambda: zlib.crc32(field.data),
     }
     rows = rows_of(take_turns(rivals, repeats), field.size)
     assert tuple(found["ours"].tolist()) == found["numpy"]

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 def main(run: str, target: str) -> None:
     """Cumulated gross work, cost and net of a run, and its batteries."""
-    series = xr.open_zarr(f"{run}/series.zarr", consolidated=False).sum("region").load()
+    series = xr.open_zarr(f"{run}/series.zarr").sum("region").load()
     gross, cost = np.cumsum(series["gross"]), np.cumsum(series["erasure"])
     plt.rcParams["svg.hashsalt"] = "entropic"
     figure, axes = plt.subplots(figsize=(7.5, 3.6), layout="constrained")

@@ -47,11 +47,11 @@ def test_run_audit_reverse(config: Path, tmp_path: Path) -> None:
     assert summary["totals"]["first_law_residual"] == 0
     assert all(law["holds"] for law in summary["laws"])
     run = tmp_path / "r"
-    series = xr.open_zarr(run / "series.zarr", consolidated=False)
+    series = xr.open_zarr(run / "series.zarr")
     assert series["quanta"].dims == ("cycle", "region")
     assert series.sizes == {"cycle": 12, "region": 72}
     assert all({"units", "long_name"} <= set(series[name].attrs) for name in series.variables)
-    field = xr.open_zarr(run / "field.zarr", consolidated=False)["quanta"]
+    field = xr.open_zarr(run / "field.zarr")["quanta"]
     assert field.dims == ("x", "y", "z", "w")
     assert int(field.sum()) == int(series["quanta"][-1].sum())
     assert entropic("audit", "r", cwd=tmp_path).returncode == 0
@@ -67,7 +67,7 @@ def test_readme_digest(config: Path, tmp_path: Path) -> None:
     space: dict[str, object] = {}
     exec(code, space)
     made = entropic("run", config, "--out", "r", "--json", "--workers", "1", "--set", "run.cycles=2", cwd=tmp_path)
-    field = np.asarray(xr.open_zarr(tmp_path / "r" / "field.zarr", consolidated=False)["quanta"])
+    field = np.asarray(xr.open_zarr(tmp_path / "r" / "field.zarr")["quanta"])
     assert space["digest"](field) == json.loads(made.stdout)["digest"]["field"]  # type: ignore[operator]
 
 
@@ -79,7 +79,7 @@ def test_readme_digest(config: Path, tmp_path: Path) -> None:
         (["--set", "field.edges=periodic"], 2, "even"),
         (["--set", "field.mean=50.0"], 2, "uint16"),
         (["--set", "demon.treshold=3"], 2, "threshold"),
-        (["--set", "grid.enabled=true"], 2, "enabled"),
+        (["--set", "grid.capacity=-1"], 2, "capacity"),
         (["--set", "field.shape=[4000,4500,500,600]"], 4, "GiB"),
         (["--scheduler", "tcp://127.0.0.1:9"], 4, "scheduler"),
         (["--scheduler", "nowhere.json"], 4, "scheduler"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 from distributed.security import Security
@@ -76,6 +77,20 @@ def test_two_processes(expected: dict[str, str], tmp_path: Path) -> None:
         assert digests(executor, tmp_path / "run") == expected
         addresses = executor.client.scheduler_info(n_workers=-1)["workers"]
         assert all(address.startswith("tls://") for address in addresses)
+
+
+@pytest.mark.parametrize("dashboard", [True, False])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_listens_beyond_this_machine(workers: int, dashboard: bool) -> None:
+    """Whoever connects to a scheduler or worker runs code: every socket is on the loopback interface."""
+    before = set(psutil.Process().net_connections())
+    with connect(Where(workers, threads=1, dashboard=dashboard)) as executor:
+        here = psutil.Process()
+        found = {c for process in (here, *here.children(recursive=True)) for c in process.net_connections()} - before
+        listening = {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}
+        assert bool(executor.address) is dashboard
+        assert not dashboard or str(executor.address).startswith("http://127.0.0.1:")
 
 
 def test_seven_workers(expected: dict[str, str], tmp_path: Path) -> None:

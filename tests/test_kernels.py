@@ -108,7 +108,7 @@ def test_purpose_is_the_twin_s() -> None:
     st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 3), st.integers(1, 150)),
     caps,
     kinds,
-    st.integers(1, 2**30),
+    st.one_of(st.integers(1, 64), st.integers(1, 2**30)),
     st.booleans(),
     st.booleans(),
     layers,
@@ -139,12 +139,13 @@ def test_runs(
 @drawn
 @given(
     st.integers(1, 4),
-    st.integers(1, 200),
+    st.one_of(st.integers(1, 20), st.integers(1, 200)),
     caps,
     kinds,
     st.booleans(),
     st.booleans(),
     st.lists(bases, min_size=4, max_size=4),
+    st.integers(0, 3),
     layers,
     seeds,
     numbers,
@@ -157,18 +158,22 @@ def test_touching(
     full: bool,
     inverse: bool,
     base: list[int],
+    following: int,
     layer: int,
     seed: int,
     n: int,
 ) -> None:
+    """Rows anywhere in the lattice; ``following`` of them begin where the one before ends."""
     dtype, q_max = cap
     array = quanta(kind, (rows, extent), dtype, q_max, n)
     lower = lowers(extent, n, full)
+    for r in range(1, following + 1):
+        base[r] = base[r - 1] + extent
     expected = array.copy()
     for r, x in product(range(rows), lower):
         pair(expected, (r, x), (r, x + 1), word((base[r] + int(x)) >> 1, layer, seed), q_max, inverse)
     start, buffers = array.copy(), kernels.scratch()
-    args = (np.array(base[:rows], np.int64), lower, full, np.uint64(seed), layer, q_max)
+    args = (np.array(base[:rows], np.int64), lower, np.uint64(seed), layer, q_max)
     kernels.exchange_touching(array, *args, inverse, *buffers)
     assert np.array_equal(array, expected)
     kernels.exchange_touching(array, *args, not inverse, *buffers)
@@ -240,7 +245,7 @@ def test_chunks_of_long_runs(first: int, inverse: bool, hot_chunk: int) -> None:
     row[0, 1::2], row[0, 2::2] = lower, upper
     places = np.arange(1, 2 * n, 2, dtype=np.int64)
     sites = np.array([2 * first], np.int64)
-    kernels.exchange_touching(row, sites, places, True, key, 4, 255, inverse, *buffers)
+    kernels.exchange_touching(row, sites, places, key, 4, 255, inverse, *buffers)
     assert row[0, 0] == 0
     assert np.array_equal([row[0, 1::2], row[0, 2::2]], expected)
 
@@ -261,12 +266,44 @@ def test_edge_of_the_byte_route(values: tuple[int, int], inverse: bool) -> None:
     assert list(zip(lower[0].tolist(), upper[0].tolist(), strict=True)) == expected
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize(("run", "stride"), [(1, 1), (8, 8), (20, 20), (20, 25), (48, 48), (48, 49)])
+def test_short_runs_fill_many_chunks(run: int, stride: int, inverse: bool) -> None:
+    """Runs that lie close share a fill of words; here there are more of them than one fill serves."""
+    extent = 5 * CHUNK // (2 * stride) if stride > 1 else 3 * CHUNK
+    array = quanta("cold", (2, extent, 1, run), np.uint8, 255, 3)
+    outer = np.array([77, 2**34 - 500])
+    lower = lowers(extent, 7, False)
+    expected = array.copy()
+    for o, x, i in product(range(2), lower, range(run)):
+        u = word(int(outer[o]) + int(x) * stride + 3 + i, 6, 12)
+        pair(expected, (o, x, 0, i), (o, x + 1, 0, i), u, 255, inverse)
+    middle, buffers = np.array([3]), kernels.scratch()
+    kernels.exchange_runs(array, outer, middle, stride, lower, np.uint64(12), 6, 255, inverse, *buffers)
+    assert np.array_equal(array, expected)
+
+
+@pytest.mark.parametrize("walls", [False, True])
+@pytest.mark.parametrize("parity", [0, 1])
+def test_short_rows_fill_many_chunks(parity: int, walls: bool) -> None:
+    """Rows that follow each other are mixed as one run, of more pairs than are handled at a time."""
+    extent, rows = 18, CHUNK // 3
+    array = quanta("cold", (rows, extent), np.uint8, 255, 3)
+    base = np.arange(rows, dtype=np.int64) * extent + 6 * extent
+    base[rows // 2 :] += 5 * extent  # another run
+    lower = np.array([x for x in range(parity, extent - 1, 2) if not walls or (x + 1) % 6], np.int64)
+    expected = array.copy()
+    for r, x in product(range(rows), lower):
+        pair(expected, (r, x), (r, x + 1), word((int(base[r]) + int(x)) >> 1, 5, 11), 255, False)
+    kernels.exchange_touching(array, base, lower, np.uint64(11), 5, 255, False, *kernels.scratch())
+    assert np.array_equal(array, expected)
+
+
 def test_layer_of_no_pairs_changes_nothing() -> None:
     array, none, buffers = np.full((1, 3, 1, 4), 9, np.uint8), np.empty(0, np.int64), kernels.scratch()
     zero = np.zeros(1, np.int64)
     kernels.exchange_runs(array, zero, zero, 4, none, np.uint64(1), 0, 255, False, *buffers)
-    for full in (False, True):
-        kernels.exchange_touching(array.reshape(1, 12), zero, none, full, np.uint64(1), 0, 255, False, *buffers)
+    kernels.exchange_touching(array.reshape(1, 12), zero, none, np.uint64(1), 0, 255, False, *buffers)
     assert (array == 9).all()
 
 
@@ -303,8 +340,7 @@ def cut_layer(
         if stride == 1:
             rows = block.reshape(-1, stop - start)
             base = np.ascontiguousarray(places.reshape(rows.shape)[:, 0])
-            full = bool((np.diff(own) == 2).all())
-            kernels.exchange_touching(rows, base, own, full, key, layer, q_max, inverse, *buffers)
+            kernels.exchange_touching(rows, base, own, key, layer, q_max, inverse, *buffers)
         elif own.size:
             view = (math.prod(block.shape[:axis]), stop - start, math.prod(block.shape[axis + 1 : 3]), block.shape[3])
             at = places.reshape(view)

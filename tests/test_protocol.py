@@ -396,7 +396,7 @@ def test_bad_configurations(tmp_path: Path) -> None:
             made_of(demon=demon)
     with pytest.raises(ProtocolError, match="lacks bits, harvest, undo"):
         EntropicComputer(made_of(), tmp_path / "run", harvester=object())  # type: ignore[arg-type]
-    with pytest.raises(ProtocolError, match="beside demon.protocol"):
+    with pytest.raises(ProtocolError, match=r"beside demon\.protocol"):
         EntropicComputer(made_of(TWO_BIT), tmp_path / "run", harvester=Parity())
     for q_max, sites in ((12, 0), (300, 1), (20, 9)):
         with pytest.raises(UsageError, match="states"):

@@ -24,9 +24,9 @@ def grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ..
             chunks=tuple(max(n, 1) for n in chunk),
             dtype=values.dtype,
             dimension_names=dims,
+            attributes=dict(attrs),
             compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle)],
         )
-        array.attrs.update(attrs)
     assert isinstance(array, zarr.Array)
     rows = array.shape[0]
     array.resize((rows + values.shape[0], *(max(a, b) for a, b in zip(array.shape[1:], values.shape[1:], strict=True))))

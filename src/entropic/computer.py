@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +19,8 @@ from entropic.engine.checkpoint import (
     Generation,
     begin,
     commit,
+    discard,
+    generations,
     load_block,
     load_carried,
     newest_sound,
@@ -115,6 +118,18 @@ def _write_tape(state: BlockState, block: Block, path: str, first: int, last: in
     return write_tape(state.pieces, block, path, first, last)
 
 
+@contextmanager
+def _room(store: RunStore) -> Iterator[None]:
+    """Failures of the disk become typed errors with the remedy that fits what is on it."""
+    try:
+        yield
+    except OSError as error:
+        remedy = f"make room, then go on with: entropic resume {store.path}"
+        if not generations(store.checkpoints):
+            remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
+        raise ResourceError(f"{store.path}: {error.strerror or error}.", remedy) from error
+
+
 def _with_protocol(config: Config, harvester: Harvester | None, sites: int) -> tuple[Config, OwnProtocol | None]:
     """The configuration that names the protocol, and the protocol."""
     spec = config.demon.protocol
@@ -177,10 +192,10 @@ class EntropicComputer:
         if store is None and out is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="entropic-")
             out = Path(self._temporary.name) / "run"
+        energy_grid = energy_grid_of(config, store.network_file if store else None)  # raises before anything is written
         self.store = store or RunStore.create(Path(str(out)), config, protocol)
         self._epoch = epoch or config.run.checkpoint_every or 100
         self._cycle = 0
-        energy_grid = energy_grid_of(config, self.store.network_file)
         watch = self.observer
         self._drive = Drive(self.grid, self.executor, config, watch.progress, watch.stop, energy_grid, protocol)
         self.seconds = 0.0
@@ -197,12 +212,18 @@ class EntropicComputer:
     ) -> EntropicComputer:
         """Go on from the newest checkpoint that verifies; ``harvester`` where the run began with an object."""
         store = RunStore.open(Path(path))
-        store.lock()
-        computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
-        generation = newest_sound(store.checkpoints)
-        store.truncate(generation.cycle)
-        computer._cycle = generation.cycle
-        computer._load(generation)
+        with _room(store):
+            store.lock()
+        try:
+            computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
+            generation = newest_sound(store.checkpoints)
+            with _room(store):
+                store.truncate(generation.cycle)
+            computer._cycle = generation.cycle
+            computer._load(generation)
+        except BaseException:
+            store.unlock()
+            raise
         return computer
 
     @property
@@ -233,9 +254,13 @@ class EntropicComputer:
 
     def _checkpoint(self, cycle: int) -> None:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
-        temporary = begin(directory.resolve(), cycle, self.grid)
-        parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
-        generation = commit(temporary, cycle, self.grid, parts, drive.decisions.carried)
+        try:
+            temporary = begin(directory.resolve(), cycle, self.grid)
+            parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
+            generation = commit(temporary, cycle, self.grid, parts, drive.decisions.carried)
+        except BaseException:
+            discard(directory)  # a disk that is full shall not be kept full by an attempt that failed
+            raise
         self.store.link_field(generation.path)
         prune(directory)
         if isinstance(executor, SerialExecutor):
@@ -267,7 +292,7 @@ class EntropicComputer:
 
     def _epochs(self, epoch: int) -> Iterator[Ledger]:
         total = self.config.run.cycles
-        try:
+        with _room(self.store):
             if not self._drive.states:
                 self._start()
             while self._cycle < total:
@@ -280,11 +305,6 @@ class EntropicComputer:
                         f"interrupted after cycle {self._cycle}; a checkpoint was written.",
                         f"go on with: entropic resume {self.store.path}",
                     )
-        except OSError as error:
-            raise ResourceError(
-                f"{self.store.path}: {error.strerror or error}.",
-                f"make room, then go on with: entropic resume {self.store.path}",
-            ) from error
 
     def __iter__(self) -> Iterator[Cycle]:
         for ledger in self._epochs(1):
@@ -297,7 +317,8 @@ class EntropicComputer:
         for _ in self._epochs(self._epoch):
             pass
         summary = summarise(self.store, self.performance())
-        self.store.write_json("summary.json", summary)
+        with _room(self.store):
+            self.store.write_json("summary.json", summary)
         return summary
 
     def performance(self) -> dict[str, Any]:

@@ -245,8 +245,11 @@ class BlockGrid:
         if self.shape[axis] == 1:
             return frozenset()
         region, extent = self.lattice.region_shape[axis], self.lattice.shape[axis]
-        ends = {(cut * region - 1) % extent for cut in self.cuts[axis]}
-        return frozenset(int(x) for x in self.lattice.lower_sites(layer) if int(x) in ends)
+        if self.lattice.adiabatic:  # blocks are of whole regions, and no pair straddles two of them
+            return frozenset()
+        ends = ((cut * region - 1) % extent for cut in self.cuts[axis])
+        wraps = self.lattice.periodic
+        return frozenset(x for x in ends if x % 2 == layer % 2 and (x + 1 < extent or wraps))
 
 
 def regular_cuts(lattice: Lattice, extents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -106,11 +106,10 @@ class Row:
     lifted: NDArray[np.integer] | None = None
 
     @classmethod
-    def blank(cls, cycle: int, regions: int, levels: int, names: tuple[str, ...]) -> Row:
-        """A row of zeros."""
-        counts = np.zeros((regions, levels), np.int64)
-        lifted = counts.copy() if "sitewise" in names else None
-        return cls(cycle, blank_entries(names, (regions,)), counts, lifted)
+    def blank(cls, cycle: int, regions: int, names: tuple[str, ...]) -> Row:
+        """A row of zeros, without histograms."""
+        none = np.zeros((regions, 0), np.int64)
+        return cls(cycle, blank_entries(names, (regions,)), none, none if "sitewise" in names else None)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.entries[name]

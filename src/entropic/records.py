@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,11 @@ def cut_records(path: Path, cycle: int) -> None:
         if not (path / name).exists():
             continue
         group = zarr.open_group(path / name, mode="r+")
-        keep = int((np.asarray(group["cycle"][:]) <= cycle).sum())  # type: ignore[index]
+        known = group.get("cycle")
+        keep = int((np.asarray(known[:]) <= cycle).sum()) if isinstance(known, zarr.Array) else 0
+        if keep == 0:  # nothing, or a first writing that was cut short
+            shutil.rmtree(path / name)
+            continue
         sizes = {"trade": keep, "flow": keep}
         if name == "flows.zarr":
             sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]

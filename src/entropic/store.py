@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.columns import grow
 from entropic.config import Config, ConfigError
+from entropic.engine.checkpoint import consolidate
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
@@ -276,13 +277,15 @@ class RunStore:
     def append_series(self, sites: int, every: int, last: int) -> None:
         """Bring the series up to date with the books; ``last`` is the run's last cycle."""
         books = zarr.open_group(self.path / "books.zarr", mode="r")
-        group = zarr.open_group(self.path / "series.zarr", mode="a")
-        known = group.get("cycle")
+        place = self.path / "series.zarr"
+        # The arrays' own metadata: the group's copy of them may be older, after a crash.
+        known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle") if place.exists() else None
         done = int(known[-1]) if isinstance(known, zarr.Array) and known.shape[0] else 0  # type: ignore[arg-type]
         reached = int(books["cycle"].shape[0])  # type: ignore[union-attr]
         ends = [c for c in range(done + 1, reached + 1) if c % every == 0 or c == last]
         if not ends:
             return
+        group = zarr.open_group(place, mode="a", use_consolidated=False)
         names = accounts(self.config())
         take = {name: np.asarray(books[name][done : ends[-1]]) for name in names}  # type: ignore[index]
         at = np.array(ends) - done
@@ -306,20 +309,36 @@ class RunStore:
             array = group.create_array("region", shape=numbers.shape, dtype="int64", dimension_names=("region",))
             array[:] = numbers
             array.attrs.update({"units": "1", "long_name": "number of the region, C order"})
+        consolidate(place)
 
     def truncate(self, cycle: int) -> None:
-        """Forget books, series and tape beyond a cycle."""
+        """Forget books, series and tape beyond a cycle.
+
+        What is half there because its first writing was cut short goes as a whole; the series is made anew from the
+        books where need be.
+
+        Raises
+        ------
+        StoreError
+            The books up to the cycle are not there.
+        """
         for name in ("books.zarr", "series.zarr"):
-            if not (self.path / name).exists():
+            place = self.path / name
+            keep = self._rows_up_to(place, cycle)
+            if name == "books.zarr" and keep != cycle:
+                found = f"{place} holds {keep} of {cycle} cycles that can be read"
+                raise StoreError(f"{found}.", "restore it from a copy, or run again")
+            if not keep:
+                shutil.rmtree(place, ignore_errors=True)
                 continue
-            group = zarr.open_group(self.path / name, mode="r+")
-            known = group.get("cycle")
-            if not isinstance(known, zarr.Array):
-                continue
-            keep = int((np.asarray(known[:]) <= cycle).sum())
+            group = zarr.open_group(place, mode="r+", use_consolidated=False)
+            # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
+            group.update_attributes({})
             for key, array in group.arrays():
                 if key not in ("region",):
                     array.resize((keep, *array.shape[1:]))
+            if name == "series.zarr":
+                consolidate(place)
         cut_records(self.path, cycle)
         for part in (self.path / "tape").glob("*"):
             if int(part.name.split("-")[1]) > cycle:
@@ -327,9 +346,18 @@ class RunStore:
                     piece.rmdir() if piece.is_dir() else piece.unlink()
                 part.rmdir()
 
+    @staticmethod
+    def _rows_up_to(place: Path, cycle: int) -> int:
+        try:
+            known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle")
+            ends = np.asarray(known[:]) if isinstance(known, zarr.Array) else np.zeros(0, np.int64)
+            return int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError):  # blosc: RuntimeError
+            return 0
+
     def _read(self, name: str) -> dict[str, NDArray[Any]]:
         try:
-            group = zarr.open_group(self.path / name, mode="r")
+            group = zarr.open_group(self.path / name, mode="r", use_consolidated=False)
             return {key: np.asarray(array[:]) for key, array in group.arrays()}
         except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
             raise StoreError(f"{self.path / name} cannot be read: {error}.", "run again") from error

@@ -250,6 +250,9 @@ class Replay:
 
     def _price(self, quanta: int, code: int) -> int | None:
         bits, ones = self._record(code)
+        energy, certain = special.erasure_quanta_fast(self.sites, quanta, float(self.nats(bits, np.array([ones]))[0]))
+        if certain:
+            return None if energy == special.UNREACHABLE else int(energy)
         return entropy.erasure_quanta(self.sites, quanta, ones, self.kind, bits)
 
     def close(self, page: Page) -> None:

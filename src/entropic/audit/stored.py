@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     first.equal("series: cycle", series["cycle"], ends)
     if ends.size:
         first.equal("series: region", series["region"], np.arange(lattice.region_count))
+        first.equal("series: copies of its metadata that differ", _stale(store.path / "series.zarr"), np.int64(0))
     if not ends.size or series["cycle"].shape != ends.shape:
         return
     books = zarr.open_group(store.path / "books.zarr", mode="r")
@@ -76,6 +78,16 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     first.equal("series: entropy_region", series["entropy_region"], region)
     first.equal("series: temperature", series["temperature"], warmth)
     assert set(series) >= set(SERIES)
+
+
+def _stale(path: Path) -> np.int64:
+    """Arrays of which the group's copy of the metadata, which other programs read, is not true."""
+    copies = zarr.open_group(path, mode="r").metadata.consolidated_metadata
+    if copies is None:
+        return np.int64(0)
+    own = {name: array.metadata for name, array in zarr.open_group(path, mode="r", use_consolidated=False).arrays()}
+    said = copies.metadata
+    return np.int64(sum(said.get(name) != own.get(name) for name in {*said, *own}))
 
 
 def _queues(unpaid: NDArray[np.int64]) -> NDArray[np.str_]:

@@ -10,6 +10,7 @@ import click
 from entropic.cli.commands import cli
 from entropic.cli.show import err
 from entropic.computer import Interrupted
+from entropic.engine.cluster import silence_logs
 from entropic.errors import ClusterError, EntropicError, ResourceError
 
 __all__ = ["cli", "main"]
@@ -18,6 +19,8 @@ __all__ = ["cli", "main"]
 def main() -> None:
     """Entry point: every failure is one sentence and an exit code."""
     debug = "--debug" in sys.argv
+    if not debug:
+        silence_logs()
     try:
         cli.main(standalone_mode=False)
         code = 0

@@ -193,7 +193,8 @@ def audit(run_directory: Path, as_json: bool) -> None:
     if broken:
         raise LawError(
             "; ".join(f"{law['name']}: {law['detail']}" for law in broken) + ".",
-            "do not use this run: it was damaged, changed or computed wrongly",
+            "if the run was cut short, 'entropic resume' it first; else do not use it: it was damaged, changed or "
+            "computed wrongly",
         )
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import uuid
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -20,6 +21,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
+from zarr.errors import ZarrUserWarning
 
 from entropic.engine.state import BlockState, block_digest
 from entropic.errors import StoreError
@@ -29,6 +31,8 @@ __all__ = [
     "Generation",
     "begin",
     "commit",
+    "consolidate",
+    "discard",
     "generations",
     "load_block",
     "load_carried",
@@ -70,6 +74,18 @@ def _chunks(grid: BlockGrid) -> tuple[int, ...]:
     return tuple(size[4 - lattice.axes :])
 
 
+def consolidate(path: Path) -> None:
+    """Copy the metadata of a group's arrays into the group's own, where `xarray.open_zarr` looks first.
+
+    Without the copy every reader is warned.  zarr warns the writer instead: the copy is no part of the zarr 3
+    specification yet.  A reader that does not know it finds the arrays' own metadata, which stay what counts, so
+    that warning says nothing that a user could act on.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
+        zarr.consolidate_metadata(path)
+
+
 def begin(directory: Path, cycle: int, grid: BlockGrid) -> Path:
     """Lay out an empty generation and return its temporary path."""
     lattice = grid.lattice
@@ -89,6 +105,7 @@ def begin(directory: Path, cycle: int, grid: BlockGrid) -> Path:
         place = group.create_array(name, shape=(extent,), dtype="int64", chunks=(extent,), dimension_names=(name,))
         place[:] = np.arange(extent)
         place.attrs.update({"units": "site", "long_name": f"position along {name}"})
+    consolidate(path / "field.zarr")
     return path
 
 
@@ -250,5 +267,10 @@ def prune(directory: Path, keep: int = 2) -> None:
     """Remove all but the newest generations, and what unfinished attempts left."""
     for path in generations(directory)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
+    discard(directory)
+
+
+def discard(directory: Path) -> None:
+    """Remove what unfinished attempts left."""
     for path in directory.glob(".tmp-*"):
         shutil.rmtree(path, ignore_errors=True)

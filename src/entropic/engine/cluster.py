@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +18,13 @@ from distributed.security import Security
 
 from entropic.errors import ClusterError, EntropicError
 
-__all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect"]
+__all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
+_LOOPBACK = "127.0.0.1"
 _QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
+_GATHER_SECONDS = 600.0  # for results that are ready to arrive
+_RESTART = "start it again, then run 'entropic resume'"
 _SETTINGS = {
     "distributed.scheduler.work-stealing": False,  # blocks have owners
     "distributed.scheduler.no-workers-timeout": f"{int(_QUIET_SECONDS)}s",
@@ -74,6 +79,15 @@ class SerialExecutor:
         return self._peak
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    """What distributed raises when the scheduler does not answer, as a typed error."""
+    try:
+        yield
+    except (CancelledError, OSError) as error:  # timeouts and closed connections are OSErrors
+        raise ClusterError(f"the scheduler is gone ({type(error).__name__}).", _RESTART) from error
+
+
 @final
 class DaskExecutor:
     """On the workers of a Dask cluster; each block has an owner."""
@@ -82,13 +96,21 @@ class DaskExecutor:
         self.client = client
         self.address = dashboard
         self._addresses = self._workers()
-        info = client.scheduler_info(n_workers=-1)["workers"]
+        info = self._info()
         self.workers = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
 
+    def _info(self) -> dict[str, Any]:
+        """What the scheduler says of each worker, by address; asked anew, for a stopped scheduler says nothing."""
+        if self.client.status != "running" or self.client.scheduler is None:
+            raise ClusterError("the scheduler is gone.", _RESTART)
+        with _answering():
+            ask = self.client.scheduler.identity
+            return dict(self.client.sync(ask, n_workers=-1, callback_timeout=_CONNECT_SECONDS)["workers"])
+
     def _workers(self) -> list[str]:
-        addresses = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        addresses = sorted(self._info())
         if not addresses:
             raise ClusterError("the cluster has no workers.", "start some workers, then run 'entropic resume'")
         return addresses
@@ -101,13 +123,17 @@ class DaskExecutor:
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
         self.finish(handles, lambda: None)
-        return list(self.client.gather(list(handles)))
+        with _answering():
+            found = self.client.sync(
+                lambda: self.client.gather(list(handles), asynchronous=True), callback_timeout=_GATHER_SECONDS
+            )
+        return list(found)
 
     def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
         alone = time.monotonic()
         waiting = list(handles)
         while waiting:
-            with suppress(TimeoutError):
+            with _answering(), suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
                 wait(waiting, timeout=0.25)
             failed = [f for f in waiting if f.status in ("error", "cancelled", "lost")]
             if failed:
@@ -115,21 +141,21 @@ class DaskExecutor:
             waiting = [f for f in waiting if f.status != "finished"]
             poll()
             self._watch()
-            if self.client.status != "running":
-                raise ClusterError("the scheduler is gone.", "start it again, then run 'entropic resume'")
-            if self.client.scheduler_info(n_workers=-1)["workers"]:
+            if self._info():
                 alone = time.monotonic()
             elif time.monotonic() - alone > _QUIET_SECONDS:
                 raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
 
     def _fail(self, future: Future) -> None:
-        error = future.exception() if future.status == "error" else None
+        if future.status != "error":
+            raise ClusterError(f"the scheduler is gone, or forgot task {future.key} ({future.status}).", _RESTART)
+        error = future.exception()
         if isinstance(error, EntropicError):
             raise error
         if isinstance(error, OSError):
             raise ClusterError(f"a worker could not write or read: {error}.", "make room, then run 'entropic resume'")
         raise ClusterError(
-            f"task {future.key} failed ({future.status}): {type(error).__name__} {error}.",
+            f"task {future.key} failed: {type(error).__name__} {error}.",
             "see the workers' logs, then run 'entropic resume'",
         ) from error
 
@@ -146,6 +172,12 @@ class DaskExecutor:
     def peak_bytes(self) -> int:
         self._watch()
         return self._peak
+
+
+def silence_logs() -> None:
+    """Keep the logs of distributed and of its event loop, tracebacks and all, off stderr: failures are typed errors."""
+    for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @final
@@ -184,16 +216,19 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
         with _client(where.scheduler) as client:
             yield DaskExecutor(client, client.dashboard_link or None)
         return
-    settings = {**_SETTINGS, "distributed.dashboard.link": "http://{host}:{port}/status"}
+    settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
             cluster = LocalCluster(
                 n_workers=where.workers,
                 threads_per_worker=where.threads,
                 processes=not where.in_process,
-                host="127.0.0.1" if not where.in_process else None,
+                host=_LOOPBACK if not where.in_process else None,
                 security=Security.temporary() if not where.in_process else None,
-                dashboard_address="127.0.0.1:0" if where.dashboard else None,
+                # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
+                dashboard_address=f"{_LOOPBACK}:0",
+                worker_dashboard_address=f"{_LOOPBACK}:0",
+                scheduler_kwargs={"dashboard": where.dashboard},
                 memory_limit=0,
                 silence_logs=50,
             )

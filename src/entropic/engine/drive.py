@@ -49,6 +49,10 @@ def _face(state: BlockState, axis: int, last: bool) -> NDArray[np.generic]:
     return take_face(state.array, axis, last)
 
 
+def _done(state: BlockState) -> None:
+    """Nothing: to wait for a state without keeping it."""
+
+
 def _step(
     state: BlockState,
     block: Block,
@@ -222,6 +226,7 @@ class Drive:
             deals, sent = self._contacts(waits.cycle, dealt(waits.cycle))
         elif waits is not None:
             supplies = self._supplies(waits.cycle)
+        marks = list(faces.values()) or ([] if waits is not None else self.each("done", _done))
         new = []
         for block in grid.blocks:
             before = after = None
@@ -237,7 +242,7 @@ class Drive:
                 )
             )
         self.states = new
-        return list(faces.values())
+        return marks
 
     def go(
         self,
@@ -249,7 +254,7 @@ class Drive:
     ) -> int:
         """Run (or undo) the cycles first … last; returns the last cycle done, earlier if told to stop.
 
-        What is waited for are faces, which are small: whoever waits for a state keeps it in a worker's memory.
+        What is waited for is small, faces or marks: whoever waits for a state keeps it in a worker's memory.
 
         Parameters
         ----------

@@ -163,9 +163,8 @@ def _inside(
     if lattice.strides[axis] == 1:
         # Axes after this one, if any, have extent 1.
         rows = array.reshape(-1, shape[axis])
-        full = bool(np.all(np.diff(lower) == 2))
         base = block.row_bases(tuple(range(axis)))
-        exchange_touching(rows, base, lower, full, key, layer, lattice.q_max, inverse, high, low)
+        exchange_touching(rows, base, lower, key, layer, lattice.q_max, inverse, high, low)
         return
     # The longest run of sites, ending at the last axis, that is contiguous in the lattice too.
     cut = 3

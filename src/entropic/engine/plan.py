@@ -8,10 +8,10 @@ from math import ceil, prod
 from typing import Any, final
 
 from entropic.config import Config
-from entropic.engine.program import segments
 from entropic.errors import ResourceError
 from entropic.initial import lattice_of
-from entropic.lattice import BlockGrid, Lattice, regular_cuts
+from entropic.lattice import BlockGrid, Lattice, LayoutError, regular_cuts
+from entropic.ledger import ACCOUNTS
 
 __all__ = ["Plan", "TooLargeError", "make_plan"]
 
@@ -26,6 +26,8 @@ WORKER_BYTES = 350 << 20  # an idle worker process
 DRIVER_BYTES = 450 << 20
 COMPRESSED = 0.6
 EPOCH_TASKS = 6000  # lineage between two checkpoints
+EPOCH_SHARE = 0.1  # of the memory, for the books of the cycles between two checkpoints
+MAX_BLOCKS = 1 << 16  # a scheduler holds several tasks a block
 
 
 @final
@@ -67,10 +69,10 @@ class Plan:
 
 
 def _steps(grid: BlockGrid, config: Config) -> float:
-    """Segments a cycle, on average over one turn of axes and parities."""
-    cycles = 2 * grid.lattice.axes if config.relax.layers else 1
-    split = sum(s.axis is not None or s.waits is not None for s in segments(grid, config, 1, cycles))
-    return split / cycles
+    """Segments a cycle that wait for other blocks, on average over one turn of axes and parities."""
+    turn = 2 * grid.lattice.axes
+    seams = config.relax.layers * sum(bool(grid.seam_sites(n)) for n in range(turn)) / turn
+    return seams + config.exchange.enabled + config.grid.enabled
 
 
 def _seconds(grid: BlockGrid, config: Config, slots: int) -> tuple[float, float]:
@@ -90,10 +92,24 @@ def _candidates(lattice: Lattice) -> list[tuple[int, ...]]:
     """Block shapes: along each axis the sizes that give distinct numbers of blocks, few axes cut first."""
     sizes = []
     for regions in lattice.boxes:
-        numbers = [n for n in range(1, regions + 1) if n <= 16 or regions % n == 0]
-        sizes.append(sorted({ceil(regions / n) for n in numbers if n <= 256}, reverse=True))
+        numbers = [n for n in range(1, min(regions, 256) + 1) if n <= 16 or regions % n == 0]
+        sizes.append(sorted({ceil(regions / n) for n in numbers}, reverse=True))
     made = [c for c in product(*sizes) if sum(s < r for s, r in zip(c, lattice.boxes, strict=True)) <= 2]
     return made[:20000]
+
+
+def _block_count(lattice: Lattice, extents: tuple[int, ...]) -> int:
+    return prod(-(-n // e) for n, e in zip(lattice.boxes, extents, strict=True))
+
+
+def _check(lattice: Lattice, extents: tuple[int, ...]) -> None:
+    """Refuse block shapes that do not fit, or of which there would be too many to list."""
+    regular_cuts(Lattice((1,) * lattice.axes, (1,) * lattice.axes), extents)
+    if (blocks := _block_count(lattice, extents)) > MAX_BLOCKS:
+        raise LayoutError(
+            f"block shape {extents} makes {blocks:,} blocks; expected at most {MAX_BLOCKS:,}.",
+            "give more regions a block, or leave --chunks out",
+        )
 
 
 def make_plan(
@@ -122,22 +138,28 @@ def make_plan(
     slots = workers * threads
     site_bytes = lattice.dtype.itemsize
     base = DRIVER_BYTES + (0 if in_process else workers * WORKER_BYTES)
+    levels = min(lattice.q_max + 1, int(30 * (config.field.mean + 1)))
+    cycle_bytes = lattice.region_count * (8 * len(ACCOUNTS) + 2 * levels)  # of books
 
-    def total_bytes(grid: BlockGrid) -> int:
-        largest = max(block.sites.size for block in grid.blocks)
-        running = min(slots, len(grid.blocks))
-        return base + site_bytes * (2 * lattice.sites + 2 * running * largest)  # old states live until faces are out
+    def total_bytes(extents: tuple[int, ...]) -> int:
+        """Old and new field, working sets of the blocks that run at a time, one cycle's books in blocks and driver."""
+        regions = prod(min(e, n) for e, n in zip(extents, lattice.boxes, strict=True))
+        working = 2 * site_bytes * lattice.region_sites * regions + regions * (8 * (lattice.q_max + 1) + 32 * levels)
+        running = min(slots, _block_count(lattice, extents))
+        return base + 2 * site_bytes * lattice.sites + running * working + 2 * cycle_bytes
 
     best: tuple[float, int, tuple[int, ...]] | None = None
     least = None
+    if chunks is not None:
+        _check(lattice, chunks)
     for candidate in [chunks] if chunks is not None else _candidates(lattice):
-        grid = BlockGrid(lattice, regular_cuts(lattice, candidate))
-        if prod(grid.shape) > 4096 and chunks is None:
+        if _block_count(lattice, candidate) > 4096 and chunks is None:
             continue
-        need = total_bytes(grid)
+        need = total_bytes(candidate)
         least = need if least is None else min(least, need)
         if need > memory:
             continue
+        grid = BlockGrid(lattice, regular_cuts(lattice, candidate))
         seconds, _ = _seconds(grid, config, slots)
         largest = max(block.sites.size for block in grid.blocks) * site_bytes
         seconds *= 1 + 0.02 * max(0.0, largest / BLOCK_BYTES - 1)
@@ -155,9 +177,9 @@ def make_plan(
     blocks = len(grid.blocks)
     cycles = config.run.cycles
     limit = max(1, int(EPOCH_TASKS / tasks)) if tasks else 1000
+    limit = max(1, min(limit, int(EPOCH_SHARE * memory / cycle_bytes)))
     epoch = max(1, min(config.run.checkpoint_every or limit, limit, max(cycles, 1)))
-    levels = min(lattice.q_max + 1, int(30 * (config.field.mean + 1)))
-    total = total_bytes(grid)
+    total = total_bytes(best[2])
     return Plan(
         chunks=best[2],
         blocks=blocks,

@@ -18,6 +18,9 @@ from entropic.lattice import BlockGrid
 __all__ = ["LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
 
 
+_LONGEST = 8  # cycles of a segment: whoever asks a run to stop does not wait longer
+
+
 class Stage(Enum):
     """Stages of a cycle after relaxation, in their order."""
 
@@ -113,10 +116,12 @@ def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bo
             alone = not crossing[step.layer % (2 * grid.lattice.axes)]
         else:
             alone = step.stage not in (Stage.TRADE, Stage.SUPPLY) or (inverse and step.stage is Stage.SUPPLY)
-        if not alone:
+        closed = Segment(tuple(held)).closed
+        if not alone or len(closed) == _LONGEST:
             if held:
                 yield Segment(tuple(held), axis, waits)
-            held = []
+            held, axis, waits = [], None, None
+        if not alone:
             axis = grid.lattice.layer_axis(step.layer) if isinstance(step, LayerStep) else None
             waits = step if isinstance(step, Step) else None
         held.append(step)

@@ -50,7 +50,11 @@ def sort(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockStat
 def harvest(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockState:
     """Lift, charge the batteries, let them rest, pay for erasure from each region's own; changes ``state.array``."""
     opened = state.opened(block, rules, cycle)
-    row, lattice, storage = opened.row, block.lattice, rules.storage
+    lattice, storage = block.lattice, rules.storage
+    wide = 256 if lattice.q_max == 255 else int(state.array.max()) + 1  # of bytes, the kernel counts all at once
+    row = replace(opened.row, counts=np.zeros((block.region_count, wide), np.int64))
+    if rules.protocol is not None:
+        row = replace(row, lifted=np.zeros((block.region_count, lattice.q_max + 1), np.int64))
     block_histograms(state.array, np.array(lattice.region_shape), row.counts)
     levels = int(np.flatnonzero(row.counts.any(axis=0)).max(initial=0)) + 1
     counts = np.ascontiguousarray(row.counts[:, :levels])
@@ -77,7 +81,7 @@ def harvest(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockS
     row["quanta"][:] = now @ np.arange(now.shape[1], dtype=np.int64)
     state = replace(
         state, battery=battery, carries=carries, tape=tape, stopped=stopped, unpaid=unpaid, pieces=pieces,
-        open=replace(opened, now=now, sort_bits=None),
+        open=replace(opened, row=row, now=now, sort_bits=None),
     )  # fmt: skip
     if not rules.erase:
         return state

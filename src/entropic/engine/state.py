@@ -102,7 +102,7 @@ class BlockState:
         """The cycle under way, its row free to be changed."""
         if self.open is not None:
             return replace(self.open, row=self.open.row.copy())
-        return OpenCycle(Row.blank(cycle, block.region_count, block.lattice.q_max + 1, rules.accounts))
+        return OpenCycle(Row.blank(cycle, block.region_count, rules.accounts))
 
 
 def first_state(config: Config, block: Block) -> BlockState:

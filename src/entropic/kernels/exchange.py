@@ -11,6 +11,7 @@ __all__ = ["exchange_runs", "exchange_seam", "exchange_touching", "scratch"]
 
 _CHUNK_GROUPS = 32
 _SHORT = 8  # sites of a run up to which single words come cheaper than whole groups
+_CLOSE = 48  # distance of neighbouring runs up to which words are filled for both, the unused ones too
 CHUNK = _CHUNK_GROUPS * GROUP_WORDS  # pairs handled at a time: their words stay in the first-level cache
 
 
@@ -158,6 +159,28 @@ def _join(run, even, odd, n):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def _narrow(planes, base, stride, lower, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
+    """Exchange rows ``x`` and ``x + 1`` of planes[extent, run] that lie so close that many share a fill of words."""
+    high = high32.view(np.uint16)
+    low = low32.view(np.uint16)
+    run = planes.shape[1]
+    i = 0
+    while i < lower.size:
+        begin = lower[i]
+        group = (base + begin * stride) // GROUP_WORDS
+        skip = base + begin * stride - group * GROUP_WORDS
+        end = i + 1
+        while end < lower.size and (lower[end] - begin) * stride + run <= CHUNK:
+            end += 1
+        span = skip + (lower[end - 1] - begin) * stride + run
+        fill_words(high32, low32, group, (span + GROUP_WORDS - 1) // GROUP_WORDS, layer, PURPOSE_EXCHANGE, seed)
+        for x in lower[i:end]:
+            place = skip + (x - begin) * stride
+            _apply(planes[x], planes[x + 1], high[place : place + run], low[place : place + run], run, q_max, inverse)
+        i = end
+
+
+@njit(nogil=True, cache=True)
 def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
     """Exchange planes ``x`` and ``x + 1`` for every x in ``lower`` (an axis that is not the fastest).
 
@@ -178,6 +201,10 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
     """
     run = array.shape[3]
     for o in range(array.shape[0]):
+        if run <= stride <= _CLOSE and array.shape[2] == 1:
+            base = outer_base[o] + middle_base[0]
+            _narrow(array[o, :, 0], base, stride, lower, layer, seed, q_max, inverse, high, low)
+            continue
         for x in lower:
             if run <= _SHORT:
                 index = np.empty(middle_base.size * run, np.int64)
@@ -192,44 +219,54 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
 
 
 @njit(nogil=True, cache=True)
-def exchange_touching(array, base, lower, full, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+def exchange_touching(array, base, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
     """Exchange along the fastest axis; pair (x, x+1) has word ⌊global index of x / 2⌋.
 
     Parameters
     ----------
     array : uint8 or uint16 [rows, extent]
+        C-contiguous.
     base : int64[rows]
         Global index of each row's first site.
     lower : int64
         Lower sites, counted in the block, ascending, all odd or all even.
-    full : bool
-        Whether ``lower`` has every second site (no wall cuts it).
     """
-    even = np.empty(CHUNK, array.dtype)
-    odd = np.empty(CHUNK, array.dtype)
     if lower.size == 0:
         return
-    n = (lower[-1] - lower[0]) // 2 + 1
-    # Pairs that a wall cuts are mixed with the rest, for speed, and put back.
-    cut = np.ones(0 if full else n, np.bool_)
-    if not full:
-        for x in lower:
-            cut[(x - lower[0]) // 2] = False
-    gaps = np.flatnonzero(cut)
-    for r in range(array.shape[0]):
-        row = array[r]
-        gap = 0
+    rows, extent = array.shape
+    even = np.empty(CHUNK, array.dtype)
+    odd = np.empty(CHUNK, array.dtype)
+    flat = array.reshape(-1)
+    # Pairs that a wall or the end of a row cuts are mixed with the rest, for speed, and put back.
+    cut = np.ones(extent // 2 + 1, np.bool_)
+    for x in lower:
+        cut[(x - lower[0]) // 2] = False
+    gaps = np.flatnonzero(cut[: extent // 2])
+    r = 0
+    while r < rows:
+        # Rows of even extent that follow each other in the lattice are one run.
+        end = r + 1
+        while end < rows and extent % 2 == 0 and base[end] == base[end - 1] + extent:
+            end += 1
+        n = ((end - 1 - r) * extent + lower[-1] - lower[0]) // 2 + 1
+        row, gap = 0, 0  # the next gap is gaps[gap] of this row
         for done in range(0, n, CHUNK):
             count = min(n - done, CHUNK)
-            start = lower[0] + 2 * done
-            piece = row[start : start + 2 * count]
+            start = r * extent + lower[0] + 2 * done
+            piece = flat[start : start + 2 * count]
             _split(piece, even, odd, count)
-            _rows(even, odd, (base[r] + start) >> 1, count, layer, seed, q_max, inverse, high, low)
-            while gap < gaps.size and gaps[gap] < done + count:
-                i = gaps[gap] - done
+            first = (base[r] + lower[0] + 2 * done) >> 1
+            _rows(even, odd, first, count, layer, seed, q_max, inverse, high, low)
+            while gaps.size:
+                i = row * (extent // 2) + gaps[gap] - done
+                if i >= count:
+                    break
                 even[i], odd[i] = piece[2 * i], piece[2 * i + 1]
                 gap += 1
+                if gap == gaps.size:
+                    row, gap = row + 1, 0
             _join(piece, even, odd, count)
+        r = end
 
 
 @njit(nogil=True, cache=True)
