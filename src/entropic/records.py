@@ -1,4 +1,4 @@
-"""The market's trade log and the grid's flows on disk: `trades.zarr` and `flows.zarr`, one row a trade or flow."""
+"""The market's order book and trade log, and the grid's flows, on disk: `orders.zarr`, `trades.zarr`, `flows.zarr`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from entropic.columns import grow
 from entropic.ledger import Ledger
-from entropic.machines.exchange import Trade
+from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.grid import GridOutcome
 from entropic.machines.pump import PumpResult
-from entropic.machines.trade_log import TRADE_COLUMNS, Settlement, trade_columns
+from entropic.machines.trade_log import ORDER_COLUMNS, TRADE_COLUMNS, Settlement, order_columns, trade_columns
 
-__all__ = ["FLOW_COLUMNS", "append_flows", "append_trades", "cut_records"]
+__all__ = ["FLOW_COLUMNS", "append_flows", "append_orders", "append_trades", "cut_records"]
 
 FLOW_COLUMNS: dict[str, tuple[str, str]] = {
     "cycle": ("1", "cycle of the flow"),
@@ -32,8 +32,21 @@ FLOW_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
+def append_orders(path: Path, orders: Mapping[int, OrderBook]) -> None:
+    """Add the order books of some cycles: what every region quoted, by rank."""
+    if not orders:
+        return
+    group = zarr.open_group(path / "orders.zarr", mode="a")
+    about = {"units": "1", "long_name": "cycle of the quotes"}
+    grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
+    rows = [order_columns(orders[cycle]) for cycle in sorted(orders)]
+    for name, column in ORDER_COLUMNS.items():
+        attrs = {"units": column.units, "long_name": column.long_name}
+        grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
+
+
 def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
-    """Add the trades of the ledger's cycles that took place, with what came of them."""
+    """Add the trades of the ledger's cycles, with what came of them."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in TRADE_COLUMNS}
     books = ledger.entries
     for cycle in sorted(trades):
@@ -41,7 +54,8 @@ def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, 
         done = []
         for trade in trades[cycle]:
             if books["partner"][at, trade.hot] != trade.cold:
-                continue  # its work was negative, and a battery could not pay
+                done.append(Settlement(trade, PumpResult(0, 0, 0), 0, 0, settled=False))
+                continue
             shares = int(books["gear"][at, trade.hot]), int(books["gear"][at, trade.cold])
             heat = -int(books["gear_heat"][at, trade.hot]), int(books["gear_heat"][at, trade.cold])
             done.append(Settlement(trade, PumpResult(sum(shares), *heat), *shares))
@@ -82,7 +96,7 @@ def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
 
 def cut_records(path: Path, cycle: int) -> None:
     """Forget rows beyond a cycle."""
-    for name in ("trades.zarr", "flows.zarr"):
+    for name in ("orders.zarr", "trades.zarr", "flows.zarr"):
         if not (path / name).exists():
             continue
         group = zarr.open_group(path / name, mode="r+")
@@ -91,7 +105,7 @@ def cut_records(path: Path, cycle: int) -> None:
         if keep == 0:  # nothing, or a first writing that was cut short
             shutil.rmtree(path / name)
             continue
-        sizes = {"trade": keep, "flow": keep}
+        sizes = {"matching": keep, "trade": keep, "flow": keep}
         if name == "flows.zarr":
             sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
             sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]

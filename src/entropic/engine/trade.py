@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from entropic.engine.rules import Contact, Deal, Rules
 from entropic.engine.state import BlockState
-from entropic.kernels import gear_swap, gear_unswap, put_run, region_total, take_run
+from entropic.kernels import gear_swap, gear_unswap, put_run, take_run
 from entropic.lattice import Block
 from entropic.randomness import PURPOSE_CONTACT, random_u64
 
@@ -26,9 +26,9 @@ def _start(rules: Rules, region: int, cycle: int) -> int:
     return int(random_u64(region, cycle, PURPOSE_CONTACT, np.uint64(rules.seed))) % rules.landauer.sites
 
 
-def quotes(state: BlockState, block: Block) -> NDArray[np.int64]:
+def quotes(state: BlockState) -> NDArray[np.int64]:
     """Quanta of each region: int64[regions]."""
-    return np.array([region_total(view) for view in block.region_views(state.array)], np.int64)
+    return state.energies()
 
 
 def credits(state: BlockState, rules: Rules) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The log of the market: what was traded, at which price, and what came of it; columns that a store can keep as they are."""
+"""The log of the market: what was quoted and traded, at which price, and what came of it; columns for a store to keep."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from entropic.machines.exchange import Trade
+from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.pump import PumpResult
 
-__all__ = ["TRADE_COLUMNS", "Column", "Settlement", "trade_columns"]
+__all__ = ["ORDER_COLUMNS", "TRADE_COLUMNS", "Column", "Settlement", "order_columns", "trade_columns"]
 
 
 @final
 @dataclass(frozen=True)
 class Settlement:
-    """A trade that was carried out.
+    """A trade, and what came of it.
 
     Parameters
     ----------
@@ -27,12 +27,16 @@ class Settlement:
         Work and heat, quanta.
     share_hot, share_cold : int
         Of the work, to the batteries of the two regions (from them, if negative), quanta.
+    settled : bool
+        Whether it was carried out.  It is not where its work comes out so negative that a battery could not pay; then all
+        of the above is 0.
     """
 
     trade: Trade
     result: PumpResult
     share_hot: int
     share_cold: int
+    settled: bool = True
 
 
 @final
@@ -59,6 +63,13 @@ TRADE_COLUMNS: dict[str, Column] = {
     "heat_cold": Column("int64", "quanta", "heat that entered the colder region"),
     "share_hot": Column("int64", "quanta", "work to the battery of the hotter region"),
     "share_cold": Column("int64", "quanta", "work to the battery of the colder region"),
+    "settled": Column("bool", "1", "whether it was carried out: no battery had to owe work"),
+}
+
+ORDER_COLUMNS: dict[str, Column] = {
+    "region": Column("int64", "1", "number of the region, hottest first"),
+    "quanta": Column("int64", "quanta", "energy of the region when it quoted"),
+    "temperature": Column("float64", "quanta/nat", "temperature that it quoted"),
 }
 
 
@@ -66,7 +77,19 @@ def trade_columns(cycle: int, settlements: Sequence[Settlement]) -> dict[str, ND
     """The columns of `TRADE_COLUMNS` for the trades of one cycle, in their order: arrays of shape (trades,)."""
 
     rows = [
-        {"cycle": cycle, **vars(s.trade), **vars(s.result), "share_hot": s.share_hot, "share_cold": s.share_cold}
+        {
+            "cycle": cycle,
+            **vars(s.trade),
+            **vars(s.result),
+            "share_hot": s.share_hot,
+            "share_cold": s.share_cold,
+            "settled": s.settled,
+        }
         for s in settlements
     ]
     return {name: np.array([row[name] for row in rows], column.dtype) for name, column in TRADE_COLUMNS.items()}
+
+
+def order_columns(book: OrderBook) -> dict[str, NDArray[Any]]:
+    """The columns of `ORDER_COLUMNS` for the order book of one cycle: arrays of shape (regions,)."""
+    return {"region": book.region, "quanta": book.quanta, "temperature": book.temperatures()}
