@@ -80,7 +80,10 @@ def made_of(name: str, cycles: int = 9) -> Config:
 def outcome(path: Path) -> dict[str, str]:
     summary: dict[str, Any] = json.loads((path / "summary.json").read_text())
     assert summary["totals"]["first_law_residual"] == 0
-    return {**summary["digest"], **{name: records(path / name) for name in ("orders.zarr", "trades.zarr", "flows.zarr")}}
+    return {
+        **summary["digest"],
+        **{name: records(path / name) for name in ("orders.zarr", "trades.zarr", "flows.zarr")},
+    }
 
 
 def records(path: Path) -> str:
