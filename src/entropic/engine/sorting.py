@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from entropic.engine.payment import append_records
 from entropic.engine.rules import Contact, Rules
 from entropic.engine.state import BlockState
-from entropic.kernels import put_run, take_run
+from entropic.kernels import long_rows, put_run, take_run
 from entropic.lattice import Block
 from entropic.ledger import Row
 from entropic.machines.demon import SortRecord
@@ -88,7 +88,11 @@ def _start(rules: Rules, region: int, cycle: int) -> int:
 def sides(state: BlockState, block: Block, rules: Rules, cycle: int, regions: Iterable[int]) -> dict[int, Contact]:
     """What some of the block's regions bring to a sort with their partners."""
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views, room, quanta = list(block.region_views(state.array)), _room(state, rules), state.energies()
+    views, room, quanta = (
+        [long_rows(view) for view in block.region_views(state.array)],
+        _room(state, rules),
+        state.energies(),
+    )
     return {
         region: Contact(
             _run(views[place[region]], rules, region, cycle),
@@ -115,7 +119,11 @@ def _sort_partners(
     bits: NDArray[np.uint8],
 ) -> None:
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views, room, quanta = list(block.region_views(state.array)), _room(state, rules), state.energies()
+    views, room, quanta = (
+        [long_rows(view) for view in block.region_views(state.array)],
+        _room(state, rules),
+        state.energies(),
+    )
     for hot, cold in _pairs(block):
         if not (room[place[hot]] if hot in place else others[hot].room):
             continue
@@ -150,7 +158,7 @@ def unsort(
     records : dict
         Packed bits of the sort, by region: of the block's own, and of hot partners in other blocks.
     """
-    views = dict(zip(block.region_ids.tolist(), block.region_views(state.array), strict=True))
+    views = dict(zip(block.region_ids.tolist(), map(long_rows, block.region_views(state.array)), strict=True))
     if not rules.partners:
         for number, region in views.items():
             rules.demon.undo_packed(region, records[number])
