@@ -110,7 +110,7 @@ def measure_decisions(repeats: int) -> list[dict[str, Any]]:
     quanta = draw.integers(4_990_000, 5_010_000, 1000)
     timings = take_turns(
         {
-            "grid, 1000 regions, 200 demands": lambda: grid.route(supply, 0 * erasure, owed),
+            "grid, 1000 regions, 200 demands": lambda: grid.route(supply, 0 * some, owed),
             "and 50 erasures": lambda: grid.route(supply, some, owed),
             "and 1000 erasures, with energy for half of them": lambda: grid.route(drained, price, owed),
             "market, 1000 regions": lambda: market.match(quanta, 10**6),
