@@ -12,7 +12,9 @@ from entropic.engine import buffers
 def test_no_two_arrays_share_memory_while_a_view_of_one_is_left() -> None:
     like = np.zeros((3, 50, 70), np.uint16)
     first = buffers.empty_like(like)
-    assert first.shape == like.shape and first.dtype == like.dtype and first.flags.c_contiguous and first.flags.writeable
+    assert (
+        first.shape == like.shape and first.dtype == like.dtype and first.flags.c_contiguous and first.flags.writeable
+    )
     first[...] = 7
     view = first[1, 10:20].view(np.uint8).reshape(-1)[3:]
     kept = view.copy()
