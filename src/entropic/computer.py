@@ -284,7 +284,7 @@ class EntropicComputer:
         if writes_tape(self.config) and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)
-        append_orders(self.store.path, drive.decisions.orders)
+        append_orders(self.store.path, drive.decisions.orders, drive.decisions.trades)
         append_trades(self.store.path, ledger, drive.decisions.trades)
         append_flows(self.store.path, drive.decisions.outcomes)
         drive.decisions.orders.clear()

@@ -32,21 +32,21 @@ FLOW_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def append_orders(path: Path, orders: Mapping[int, OrderBook]) -> None:
-    """Add the order books of some cycles: what every region quoted, by rank."""
+def append_orders(path: Path, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]) -> None:
+    """Add the order books of some cycles: what every region quoted and was offered, by rank."""
     if not orders:
         return
     group = zarr.open_group(path / "orders.zarr", mode="a")
     about = {"units": "1", "long_name": "cycle of the quotes"}
     grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
-    rows = [order_columns(orders[cycle]) for cycle in sorted(orders)]
+    rows = [order_columns(orders[cycle], trades[cycle]) for cycle in sorted(orders)]
     for name, column in ORDER_COLUMNS.items():
         attrs = {"units": column.units, "long_name": column.long_name}
         grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
 
 
 def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
-    """Add the trades of the ledger's cycles, with what came of them."""
+    """Add the trades of the ledger's cycles that took place, with what came of them."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in TRADE_COLUMNS}
     books = ledger.entries
     for cycle in sorted(trades):
@@ -54,8 +54,7 @@ def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, 
         done = []
         for trade in trades[cycle]:
             if books["partner"][at, trade.hot] != trade.cold:
-                done.append(Settlement(trade, PumpResult(0, 0, 0), 0, 0, settled=False))
-                continue
+                continue  # its work was negative, and a battery could not pay
             shares = int(books["gear"][at, trade.hot]), int(books["gear"][at, trade.cold])
             heat = -int(books["gear_heat"][at, trade.hot]), int(books["gear_heat"][at, trade.cold])
             done.append(Settlement(trade, PumpResult(sum(shares), *heat), *shares))

@@ -69,14 +69,16 @@ class Trades:
         h = h[quoted[h] > quoted[meets[h]]]  # hot sides of all pairs of unequal quotes, hottest first
         first.equal("hot sides", np.flatnonzero(hot), np.sort(h[partner[h] >= 0]), cycle)
         first.equal("cold sides", np.flatnonzero(~hot & ~idle), np.sort(meets[h[partner[h] >= 0]]), cycle)
-        self._orders(first, rank, quoted, cycle)
-        self._log(first, books, quoted, h, meets[h], cycle)
+        gears = self._orders(first, rank, quoted, h, meets[h], cycle)
         h = h[hot[h]]
-        self._settled(first, books, quoted, h, meets[h], cycle)
+        turned = np.stack([books["gear_m"][h], books["gear_n"][h]])
+        first.equal("gear that was offered", turned, gears[:, h], cycle)
+        self._done(first, books, quoted, h, meets[h], cycle)
+        self._log(first, books, quoted, h, meets[h], cycle)
 
     # -- what took place --
 
-    def _settled(
+    def _done(
         self,
         first: Exact,
         books: Columns,
@@ -126,20 +128,57 @@ class Trades:
             place = f"regions {regions[least, 0]} and {regions[least, 1]}, gear {m[least]}:{n[least]}"
             self.where = f"closest in cycle {cycle}, {place}"
 
-    # -- what was quoted and picked --
+    # -- what was quoted, offered and logged --
 
-    def _orders(self, first: Exact, rank: NDArray[np.int64], quoted: NDArray[np.int64], cycle: int) -> None:
-        if not self.gears.size:
-            return
+    def _orders(
+        self,
+        first: Exact,
+        rank: NDArray[np.int64],
+        quoted: NDArray[np.int64],
+        h: NDArray[np.int64],
+        c: NDArray[np.int64],
+        cycle: int,
+    ) -> NDArray[np.int64]:
+        """The cycle's order book; ``h``, ``c``: regions of all pairs that could trade, hottest first.
+
+        Returns
+        -------
+        int64[2, regions]
+            Gears that regions were offered.
+        """
+        gears = np.zeros((2, quoted.size), np.int64)
         at = np.flatnonzero(self.orders["cycle"] == cycle) if self.orders else np.zeros(0, np.int64)
-        first.equal("order books of the cycle", np.int64(at.size), np.int64(1), cycle)
+        first.equal("order books of the cycle", np.int64(at.size), np.int64(self.gears.size > 0), cycle)
         if at.size != 1:
-            return
-        row = {name: self.orders[name][at[0]] for name in ("region", "quanta", "temperature")}
+            return gears
+        row = {name: values[at[0]] for name, values in self.orders.items()}
         first.equal("order book: region", row["region"], rank, cycle)
         first.equal("order book: quanta", row["quanta"], quoted[rank], cycle)
-        warmth = np.array([special.temperature(self.sites, int(q)) for q in quoted[rank]])
-        first.equal("order book: temperature", row["temperature"], warmth, cycle)
+        first.equal("order book: temperature", row["temperature"], self._warmth(quoted[rank]), cycle)
+        gears[:, rank] = row["gear_m"], row["gear_n"]
+        first.equal("gear offered to both", gears[:, h], gears[:, c], cycle)
+        neither = np.setdiff1d(rank, np.concatenate([h, c]))
+        first.equal("gear offered to who has no partner", gears[:, neither], np.zeros((2, neither.size)), cycle)
+        self._offers(first, gears[:, h], quoted[h], quoted[c], cycle)
+        return gears
+
+    def _offers(
+        self,
+        first: Exact,
+        gears: NDArray[np.int64],
+        hot: NDArray[np.int64],
+        cold: NDArray[np.int64],
+        cycle: int,
+    ) -> None:
+        """The gear of each pair: none if none is expected to pay, else that of the most work, or nearest to Carnot's share."""
+        works, chosen = self._choices(hot, cold)
+        offered = gears.any(axis=0)
+        wanted, unwanted = (works > _CLOSE).any(axis=0), (works < -_CLOSE).all(axis=0)
+        first.equal("pairs that should trade and are not offered to", wanted & ~offered, np.zeros_like(offered), cycle)
+        first.equal("pairs that should not trade", unwanted & offered, np.zeros_like(offered), cycle)
+        same = (gears[0] == self.gears[:, :1]) & (gears[1] == self.gears[:, 1:])
+        best = (same & chosen).any(axis=0) | ~offered
+        first.equal("gear of the most work, or nearest to Carnot's share", best, np.ones_like(best), cycle)
 
     def _log(
         self,
@@ -150,55 +189,21 @@ class Trades:
         c: NDArray[np.int64],
         cycle: int,
     ) -> None:
-        """The log of a cycle; ``h``, ``c``: regions of all pairs that could trade, hottest first."""
+        """The trades of a cycle; ``h``, ``c``: regions of those that took place, hottest first."""
         log = {name: values[self.log["cycle"] == cycle] for name, values in self.log.items()}
-        pair = np.full(quoted.size, -1, np.int64)
-        pair[h] = np.arange(h.size)
-        if not log or not log["cycle"].size:
-            log = {"hot": np.zeros(0, np.int64)}
-        if ((log["hot"] < 0) | (log["hot"] >= quoted.size)).any():
-            first.equal("log: hot", log["hot"], np.clip(log["hot"], 0, quoted.size - 1), cycle)
+        if not log:
+            first.equal("trades that the log lacks", np.int64(h.size), np.int64(0), cycle)
             return
-        k = pair[log["hot"]]
-        first.equal("log: pairs, hottest first", k, np.unique(k[k >= 0]), cycle)
-        works, chosen = self._choices(quoted[h], quoted[c])
-        wanted, unwanted = (works > _CLOSE).any(axis=0), (works < -_CLOSE).all(axis=0)
-        picked = np.zeros(h.size, bool)
-        picked[k[k >= 0]] = True
-        first.equal("pairs that should trade and do not", wanted & ~picked, np.zeros_like(picked), cycle)
-        first.equal("pairs that trade and should not", unwanted & picked, np.zeros_like(picked), cycle)
-        if (k >= 0).all() and k.size:
-            self._rows(first, log, books, quoted, (h[k], c[k]), works[:, k], chosen[:, k], cycle)
-        first.equal("trades that the log lacks", np.flatnonzero(books["hot"]), self._carried_out(log), cycle)
-
-    def _carried_out(self, log: Columns) -> NDArray[np.int64]:
-        return np.sort(log["hot"][log["settled"]]) if "settled" in log else np.zeros(0, np.int64)
-
-    def _rows(
-        self,
-        first: Exact,
-        log: Columns,
-        books: Columns,
-        quoted: NDArray[np.int64],
-        sides: tuple[NDArray[np.int64], NDArray[np.int64]],
-        works: NDArray[np.float64],
-        chosen: NDArray[np.bool_],
-        cycle: int,
-    ) -> None:
-        h, c = sides
-        first.equal("log: cold", log["cold"], c, cycle)
-        gear = (log["m"] == self.gears[:, :1]) & (log["n"] == self.gears[:, 1:])
-        best = (gear & chosen).any(axis=0)
-        first.equal("log: gear of the most work, or nearest to Carnot's share", best, np.ones_like(best), cycle)
-        expected = np.where(gear, works, 0.0).max(axis=0)
-        close = np.abs(log["expected_work"] - expected) <= _CLOSE * np.abs(expected)
-        first.equal("log: expected work", close, np.ones_like(close), cycle)
-        warmth = [np.array([special.temperature(self.sites, int(q)) for q in quoted[side]]) for side in sides]
-        first.equal("log: temperature of the hot side", log["temperature_hot"], warmth[0], cycle)
-        first.equal("log: temperature of the cold side", log["temperature_cold"], warmth[1], cycle)
-        first.equal("log: price", log["price"], np.sqrt(warmth[0] * warmth[1]), cycle)
-        done = log["settled"]
+        m, n = books["gear_m"][h], books["gear_n"][h]
+        warmth = self._warmth(quoted[h]), self._warmth(quoted[c])
         said = {
+            "hot": h,
+            "cold": c,
+            "m": m,
+            "n": n,
+            "price": np.sqrt(warmth[0] * warmth[1]),
+            "temperature_hot": warmth[0],
+            "temperature_cold": warmth[1],
             "work": books["gear"][h] + books["gear"][c],
             "heat_hot": -books["gear_heat"][h],
             "heat_cold": books["gear_heat"][c],
@@ -206,19 +211,23 @@ class Trades:
             "share_cold": books["gear"][c],
         }
         for name, values in said.items():
-            first.equal(f"log: {name}", log[name], np.where(done, values, 0), cycle)
-        turned = np.stack([books["gear_m"][h], books["gear_n"][h]])
-        first.equal("log: gear that was turned", np.stack([log["m"], log["n"]]) * done, turned, cycle)
+            first.equal(f"trade log: {name}", log[name], values, cycle)
+        if log["expected_work"].shape != h.shape:
+            first.equal("trade log: expected work", log["expected_work"], h, cycle)
+            return
+        expected = _expected(m, n, quoted[h], quoted[c], self.sites)
+        close = np.abs(log["expected_work"] - expected) <= _CLOSE * np.abs(expected)
+        first.equal("trade log: expected work", close, np.ones_like(close), cycle)
+
+    def _warmth(self, quanta: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.array([special.temperature(self.sites, int(q)) for q in quanta], float)
 
     def _choices(
         self, hot: NDArray[np.int64], cold: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Expected work of every gear on every pair, and whether it may be the one: [gears, pairs] each."""
         m, n = self.gears[:, :1], self.gears[:, 1:]
-        with np.errstate(divide="ignore", over="ignore"):
-            works = (m - n) * (
-                1 / np.expm1(m * np.log1p(self.sites / hot)) - 1 / np.expm1(n * np.log1p(self.sites / cold))
-            )
+        works = _expected(m, n, hot, cold, self.sites)
         if self.carnot_share is None:
             return works, works >= works.max(axis=0, initial=0.0) - _CLOSE * (1 + np.abs(works))
         target = self.carnot_share * (1 - self._beta(hot) / self._beta(cold))
@@ -237,6 +246,16 @@ class Trades:
         if self.broken:
             return Law("carnot", False, min(self.worst, 0.0), f"no work can be expected in {self.broken}")
         return Law("carnot", True, self.worst, f"{self.done:,} trades, {self.work:,} quanta; {self.where}")
+
+
+def _expected(
+    m: NDArray[np.int64], n: NDArray[np.int64], hot: NDArray[np.int64], cold: NDArray[np.int64], sites: int
+) -> NDArray[np.float64]:
+    """Mean work of an m:n swap a pair, at the local equilibria of two regions."""
+    with np.errstate(divide="ignore", over="ignore"):
+        turns = 1 / np.expm1(m * np.log1p(sites / hot)) - 1 / np.expm1(n * np.log1p(sites / cold))
+    work: NDArray[np.float64] = (m - n) * turns
+    return work
 
 
 def _table(path: Path, on: bool) -> dict[str, NDArray[Any]]:

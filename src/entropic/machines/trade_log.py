@@ -18,7 +18,7 @@ __all__ = ["ORDER_COLUMNS", "TRADE_COLUMNS", "Column", "Settlement", "order_colu
 @final
 @dataclass(frozen=True)
 class Settlement:
-    """A trade, and what came of it.
+    """A trade that was carried out.
 
     Parameters
     ----------
@@ -27,16 +27,12 @@ class Settlement:
         Work and heat, quanta.
     share_hot, share_cold : int
         Of the work, to the batteries of the two regions (from them, if negative), quanta.
-    settled : bool
-        Whether it was carried out.  It is not where its work comes out so negative that a battery could not pay; then all
-        of the above is 0.
     """
 
     trade: Trade
     result: PumpResult
     share_hot: int
     share_cold: int
-    settled: bool = True
 
 
 @final
@@ -63,13 +59,14 @@ TRADE_COLUMNS: dict[str, Column] = {
     "heat_cold": Column("int64", "quanta", "heat that entered the colder region"),
     "share_hot": Column("int64", "quanta", "work to the battery of the hotter region"),
     "share_cold": Column("int64", "quanta", "work to the battery of the colder region"),
-    "settled": Column("bool", "1", "whether it was carried out: no battery had to owe work"),
 }
 
 ORDER_COLUMNS: dict[str, Column] = {
     "region": Column("int64", "1", "number of the region, hottest first"),
     "quanta": Column("int64", "quanta", "energy of the region when it quoted"),
     "temperature": Column("float64", "quanta/nat", "temperature that it quoted"),
+    "gear_m": Column("int64", "quanta", "quanta a turn of the hot side in the trade that it was offered; 0: none"),
+    "gear_n": Column("int64", "quanta", "quanta a turn of the cold side; 0: none"),
 }
 
 
@@ -77,19 +74,25 @@ def trade_columns(cycle: int, settlements: Sequence[Settlement]) -> dict[str, ND
     """The columns of `TRADE_COLUMNS` for the trades of one cycle, in their order: arrays of shape (trades,)."""
 
     rows = [
-        {
-            "cycle": cycle,
-            **vars(s.trade),
-            **vars(s.result),
-            "share_hot": s.share_hot,
-            "share_cold": s.share_cold,
-            "settled": s.settled,
-        }
+        {"cycle": cycle, **vars(s.trade), **vars(s.result), "share_hot": s.share_hot, "share_cold": s.share_cold}
         for s in settlements
     ]
     return {name: np.array([row[name] for row in rows], column.dtype) for name, column in TRADE_COLUMNS.items()}
 
 
-def order_columns(book: OrderBook) -> dict[str, NDArray[Any]]:
-    """The columns of `ORDER_COLUMNS` for the order book of one cycle: arrays of shape (regions,)."""
-    return {"region": book.region, "quanta": book.quanta, "temperature": book.temperatures()}
+def order_columns(book: OrderBook, trades: Sequence[Trade]) -> dict[str, NDArray[Any]]:
+    """The columns of `ORDER_COLUMNS` for the order book of one cycle, and the trades that it led to: arrays of shape (regions,).
+
+    A trade that was offered may yet fall through: where its work comes out so negative that a battery could not pay.
+    """
+    gears = np.zeros((2, book.region.size), np.int64)
+    for trade in trades:
+        gears[:, [trade.hot, trade.cold]] = [[trade.m], [trade.n]]
+    gear_m, gear_n = gears[:, book.region]
+    return {
+        "region": book.region,
+        "quanta": book.quanta,
+        "temperature": book.temperatures(),
+        "gear_m": gear_m,
+        "gear_n": gear_n,
+    }
