@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
+import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import entropic
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -49,10 +53,20 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             printed = None
 
 
+def public_names() -> set[str]:
+    """Whatever the package and its machines name as public, apart from constants."""
+    modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(entropic.__path__, "entropic.")]
+    machines = [m for m in modules if ".machines." in m.__name__ and not m.__name__.endswith("temperature_ratio")]
+    things = [getattr(module, name) for module in (entropic, *machines) for name in getattr(module, "__all__", ())]
+    return {f"{thing.__module__}.{thing.__qualname__}" for thing in things if hasattr(thing, "__qualname__")}
+
+
 def test_the_site_builds_and_needs_no_network(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
+    listed = set(re.findall(r'id="(entropic\.[\w.]+)"', (tmp_path / "site" / "api" / "index.html").read_text("utf-8")))
+    assert len(public_names()) > 60 and public_names() - listed == set()
     for page in PAGES:
         name = "index.html" if page.stem == "index" else f"{page.stem}/index.html"
         html = (tmp_path / "site" / name).read_text("utf-8")

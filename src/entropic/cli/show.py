@@ -33,7 +33,15 @@ def print_summary(summary: dict[str, Any]) -> None:
     table = Table(title="Books", show_header=False)
     for name in ("cycles", "sites", "regions", "gross", "erasure", "net", "battery", "first_law_residual"):
         table.add_row(name.replace("_", " "), f"{totals[name]:,}")
+    for name in ("lift", "gears", "losses", "delivered", "imported", "exported"):
+        if totals[name] and totals[name] != totals["gross"]:
+            table.add_row(name, f"{totals[name]:,}")
     table.add_row("record", f"{totals['record_nats']:,.1f} nat")
+    for name, what in (("information", "efficiency, W/(T I)"), ("thermal", "efficiency, W/Q_h")):
+        if (value := summary["efficiency"][name]) is not None:
+            table.add_row(what, f"{value:.1%}")
+    if summary["demon"]["gradient"] is not None:
+        table.add_row("gradient of the last sort", f"{summary['demon']['gradient']:,}")
     stop = summary["demon"]
     if stop["first_stop_cycle"] is not None:
         table.add_row(
