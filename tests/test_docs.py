@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import entropic
+import entropic.machines
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -55,8 +56,8 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def public_names() -> set[str]:
     """Whatever the package and its machines name as public, apart from constants."""
-    modules = [importlib.import_module(m.name) for m in pkgutil.walk_packages(entropic.__path__, "entropic.")]
-    machines = [m for m in modules if ".machines." in m.__name__ and not m.__name__.endswith("temperature_ratio")]
+    found = pkgutil.walk_packages(entropic.machines.__path__, "entropic.machines.")
+    machines = [importlib.import_module(m.name) for m in found if not m.name.endswith("temperature_ratio")]
     things = [getattr(module, name) for module in (entropic, *machines) for name in getattr(module, "__all__", ())]
     return {f"{thing.__module__}.{thing.__qualname__}" for thing in things if hasattr(thing, "__qualname__")}
 

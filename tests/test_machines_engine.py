@@ -187,7 +187,7 @@ def test_efficiency_of_a_lift(tmp_path: Path) -> None:
     worth = 0.0
     for cycle, region in np.ndindex(books["lift"].shape):
         held = int(books["counts"][cycle, region].astype(int) @ np.arange(books["counts"].shape[2]))
-        worth += books["record_nats"][cycle, region] * entropy.temperature(64, held)
+        worth += books["record_nats"][cycle, region] * entropy.temperature(config.field.sites_per_region, held)
     assert summary["efficiency"]["information"] == pytest.approx(books["lift"].sum() / worth, rel=1e-12)
     assert summary["efficiency"]["thermal"] is None
     assert summary["demon"]["gradient"] is None
