@@ -24,13 +24,11 @@ def main() -> None:
     try:
         cli.main(standalone_mode=False)
         code = 0
-    except click.exceptions.Abort:
-        code = 130
     except click.ClickException as error:
         error.show()
         code = 2
-    except KeyboardInterrupt:
-        err.print("interrupted at once; the last checkpoint stands")
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click makes the one the other
+        err.print("interrupted at once; the newest checkpoint, if there is one, stands")
         code = 130
     except EntropicError as error:
         if debug:
