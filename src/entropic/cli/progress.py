@@ -16,10 +16,12 @@ _LINE_SECONDS = 30.0  # between two lines: a log of a day is then 3,000 of them
 
 
 @contextmanager
-def progress(console: Console, total: int, sites: int) -> Iterator[Callable[[int], None]]:
+def progress(
+    console: Console, total: int, sites: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[int], None]]:
     """What to call as cycles are done; the first call says where the run begins, which after a resume is not at 0."""
     if not console.is_terminal:
-        yield _lines(console, total, sites)
+        yield _lines(console, total, sites, clock)
         return
     columns = (
         SpinnerColumn(),
@@ -30,7 +32,7 @@ def progress(console: Console, total: int, sites: int) -> Iterator[Callable[[int
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, get_time=clock) as bar:
         task = bar.add_task("cycle", total=total, rate="")
         begun = False
 
@@ -46,13 +48,13 @@ def progress(console: Console, total: int, sites: int) -> Iterator[Callable[[int
         yield show
 
 
-def _lines(console: Console, total: int, sites: int) -> Callable[[int], None]:
+def _lines(console: Console, total: int, sites: int, clock: Callable[[], float]) -> Callable[[int], None]:
     first: int | None = None
-    began = said = time.monotonic()
+    began = said = clock()
 
     def show(cycle: int) -> None:
         nonlocal first, began, said
-        now = time.monotonic()
+        now = clock()
         if first is None:
             first, began, said = cycle, now, now
         if cycle > first and now - said >= _LINE_SECONDS:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, final
 
 import dask
 import psutil
+from dask.utils import parse_timedelta
 from distributed import Client, Future, LocalCluster, WorkerPlugin, wait
 from distributed.security import Security
 
@@ -131,7 +132,7 @@ class DaskExecutor:
     def _workers(self) -> list[str]:
         addresses = sorted(self._info())
         if not addresses:
-            raise ClusterError("the cluster has no workers.", "start some workers, then run 'entropic resume'")
+            raise ClusterError("the cluster has no workers.", "start some: 'dask worker --scheduler-file FILE'")
         return addresses
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
@@ -265,6 +266,8 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     """
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
+            with _answering(), suppress(TimeoutError):  # workers may still be starting
+                client.wait_for_workers(1, timeout=_QUIET_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
@@ -305,8 +308,9 @@ def _client(scheduler: str) -> Iterator[Client]:
         if not Path(scheduler).is_file():
             raise ClusterError(f"there is no scheduler file {scheduler}.", remedy)
         place = {"scheduler_file": scheduler}
+    patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
     try:
-        client = Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
     except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
         raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
     try:
