@@ -242,8 +242,11 @@ def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
         late.join()
 
 
-def samples(directory: Path, cycles: int, every: int) -> tuple[list[int], list[int], int]:
-    """Tasks that a scheduler in a process of its own knows, and its bytes, after each epoch; and tasks in all."""
+def samples(directory: Path, cycles: int, every: int, patience: float) -> tuple[list[int], list[int], int]:
+    """Tasks that a scheduler in a process of its own knows, and its bytes, after each epoch; and tasks in all.
+
+    Releases travel in batches, and late on a busy machine: ``patience`` seconds are left to them.
+    """
     known: list[int] = []
     used: list[int] = []
     with (
@@ -252,8 +255,15 @@ def samples(directory: Path, cycles: int, every: int) -> tuple[list[int], list[i
     ):
         scheduler = psutil.Process(processes[0].pid)
 
+        def count() -> int:
+            return int(executor.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+
         def sample(store: RunStore, cycle: int) -> None:
-            known.append(executor.client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)))
+            known.append(count())
+            until = time.monotonic() + patience
+            while not forgets(known) and time.monotonic() < until:
+                time.sleep(0.05)
+                known[-1] = count()
             used.append(scheduler.memory_info().rss)
 
         config = configure(cycles=cycles, checkpoint_every=every)
@@ -263,9 +273,9 @@ def samples(directory: Path, cycles: int, every: int) -> tuple[list[int], list[i
     return known, used, computer.tasks
 
 
-def forgets(known: list[int], tasks: int) -> bool:
-    """At no time more than the tasks of two epochs."""
-    return max(known) <= 2.5 * tasks / len(known)
+def forgets(known: list[int]) -> bool:
+    """At no time more than the tasks of two epochs, and some."""
+    return max(known) <= 2.5 * known[0]
 
 
 def test_the_scheduler_forgets(tmp_path: Path) -> None:
@@ -273,9 +283,10 @@ def test_the_scheduler_forgets(tmp_path: Path) -> None:
 
     A task costs it 6 kB for as long as it is known.  Logs of bounded length fill up, more slowly all the time.
     """
-    known, used, tasks = samples(tmp_path, 300, 20)
+    known, used, tasks = samples(tmp_path, 300, 20, patience=15)
     assert len(known) == 15 and tasks > 10_000
-    assert forgets(known, tasks), known
+    assert known[0] < 1.5 * tasks / len(known)
+    assert forgets(known), known
     assert used[-1] - used[6] <= 2500 * tasks * 8 / 15, used
 
 
@@ -286,6 +297,6 @@ def test_a_scheduler_that_does_not_forget(tmp_path: Path, monkeypatch: pytest.Mo
         computer._drive.states = computer._drive.each("flushed", BlockState.flushed)
 
     monkeypatch.setattr(EntropicComputer, "_load", keep)
-    known, _, tasks = samples(tmp_path, 100, 20)
-    assert not forgets(known, tasks)
+    known, _, _ = samples(tmp_path, 100, 20, patience=0)
+    assert not forgets(known)
     assert known == sorted(known) and known[-1] > 4 * known[0]
