@@ -243,7 +243,7 @@ class RunStore:
             array[:] = values
 
     def opening(self) -> dict[str, NDArray[Any]]:
-        return self._read("opening.zarr", ("quanta", "battery", "entropy_hist"))
+        return self._read("opening.zarr", ("quanta", "battery", "entropy_hist", "entropy_start"))
 
     def append_books(self, ledger: Ledger) -> None:
         """Add complete cycles to the books."""
