@@ -16,6 +16,7 @@ from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine.cluster import Where, connect
 from entropic.errors import EntropicError, UsageError
+from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid
 from entropic.reversal import reverse
 from entropic.store import RunStore
@@ -113,11 +114,9 @@ def test_one_outcome_for_every_cut(name: str, expected: dict[str, dict[str, str]
         EntropicComputer(made_of(name), path, chunks=cut).run()
         assert outcome(path) == expected[name], cut
     path = tmp_path / "uneven"
-    cuts = tuple(
-        tuple(sorted({0, regions, *rng.integers(0, regions + 1, 2).tolist()}))
-        for regions in EntropicComputer(made_of(name)).lattice.regions
-    )
-    grid = BlockGrid(EntropicComputer(made_of(name)).lattice, cuts)
+    lattice = lattice_of(made_of(name).field)
+    cuts = tuple(tuple(sorted({0, regions, *rng.integers(0, regions + 1, 2).tolist()})) for regions in lattice.regions)
+    grid = BlockGrid(lattice, cuts)
     EntropicComputer(made_of(name), path, chunks=grid).run()
     assert outcome(path) == expected[name], cuts
 

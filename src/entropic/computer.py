@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.records import append_flows, append_orders, append_trades
 from entropic.store import RunStore
 from entropic.tape import write_tape, writes_tape
+
+if TYPE_CHECKING:
+    from entropic.field import Field
 
 __all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer"]
 
@@ -219,6 +222,7 @@ class EntropicComputer:
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.truncate(generation.cycle)
+                store.link_field(generation.path)
                 if generation.cycle:
                     computer._series()
             computer._cycle = generation.cycle
@@ -236,6 +240,15 @@ class EntropicComputer:
     @property
     def tasks(self) -> int:
         return self._drive.tasks
+
+    @property
+    def field(self) -> Field:
+        """The field as the newest checkpoint has it (between cycles that are iterated over: now), in Dask chunks."""
+        from entropic.field import Field  # here, for xarray is slow to import
+
+        if (self.store.path / "field.zarr").exists():
+            return Field.stored(self.store)
+        return Field.initial(self.config.field, self.grid)
 
     def _load(self, generation: Generation) -> None:
         drive = self._drive

@@ -32,6 +32,7 @@ from entropic.tape import read_tape, writes_tape
 __all__ = ["Reversal", "reverse"]
 
 
+_ERASED = "the tape was erased, and with it what is needed to go back"
 _PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift", "measured")  # what was deposited, or shapes what was
 
 
@@ -149,7 +150,8 @@ def reverse(
             differing = sum(executor.gather(drive.blocked("compare", _compare, config)))
             reached = executor.gather(drive.blocked("digest", _digest))
     except UndoError as error:
-        return Reversal(False, kept, generation.cycle, None, began, None, error.message)
+        reason = error.message.rstrip(".") if kept else f"{_ERASED}: {error.message.rstrip('.')}"
+        return Reversal(False, kept, generation.cycle, None, began, None, reason)
     digest = digest_text(np.sum(np.array(reached, np.uint64), axis=0, dtype=np.uint64))
     if differing == 0:
         reason = "every site is as it was at the start"
@@ -158,7 +160,7 @@ def reverse(
     elif kept:
         reason = "the tape was kept, yet sites differ: a move was lost, doubled or changed"
     else:
-        reason = "the tape was erased, and with it what is needed to go back"
+        reason = _ERASED
     return Reversal(differing == 0, kept, generation.cycle, differing, began, digest, reason)
 
 

@@ -123,7 +123,7 @@ class Second:
         self.energy = self.quanta0 + int(opening["battery"].sum())
 
     def _regions(self, quanta: NDArray[np.int64]) -> float:
-        return math.fsum(special.ln_multiplicity(self.lattice.region_sites, int(q)) for q in quanta)
+        return math.fsum(special.ln_multiplicities(self.lattice.region_sites, quanta))
 
     def check(self, page: dict[str, NDArray[Any]]) -> None:
         for quanta, tape, beyond_edges in zip(page["quanta"], page["tape"], self._rejected(page), strict=True):

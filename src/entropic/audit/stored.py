@@ -76,8 +76,9 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     for name in ("quanta", "battery", "entropy_hist"):
         first.equal(f"series: {name}", series[name], np.asarray(books[name][:])[ends - 1])  # type: ignore[index]
     n = lattice.region_sites
-    region = np.vectorize(lambda q: special.ln_multiplicity(n, int(q)), otypes=[float])(series["quanta"])
-    warmth = np.vectorize(lambda q: special.temperature(n, int(q)), otypes=[float])(series["quanta"])
+    quanta = series["quanta"]
+    region = special.ln_multiplicities(n, quanta.ravel()).reshape(quanta.shape)
+    warmth = special.temperatures(n, quanta.ravel()).reshape(quanta.shape)
     first.equal("series: entropy_region", series["entropy_region"], region)
     first.equal("series: temperature", series["temperature"], warmth)
     assert set(series) >= set(SERIES)

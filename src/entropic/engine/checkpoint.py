@@ -46,6 +46,7 @@ __all__ = [
     "load_carried",
     "newest_sound",
     "prune",
+    "read_sites",
     "reading",
     "reload_block",
     "verify",
@@ -224,6 +225,22 @@ def load_block(block: Block, path: str) -> BlockState:
     )
 
 
+def read_sites(path: Path, where: tuple[slice, ...]) -> NDArray[np.generic]:
+    """Some sites of a generation's field, for a reader that does not hold the run's lock.
+
+    Raises
+    ------
+    StoreError
+        The run went on and dropped the generation.
+    """
+    remedy = "ask for the field anew: a run keeps its two newest checkpoints"
+    with reading(path, remedy):
+        sites = np.asarray(zarr.open_group(path / "field.zarr", mode="r")["quanta"][where])  # type: ignore[index]
+    if not path.is_dir():  # zarr takes chunks that are missing for zeros
+        raise StoreError(f"{path} is gone.", remedy)
+    return sites
+
+
 def load_carried(path: Path) -> NDArray[np.int64]:
     """What the grid's lines carried when a generation was written: int64[lines]."""
     with reading(path):
@@ -347,7 +364,7 @@ def newest_sound(directory: Path) -> Generation:
 def prune(directory: Path, keep: int = 2) -> None:
     """Remove all but the newest generations, and what unfinished attempts left."""
     for path in generations(directory)[keep:]:
-        shutil.rmtree(path, ignore_errors=True)
+        path.rename(path.with_name(f".tmp-{path.name}"))  # so that readers find it whole or not at all
     discard(directory)
 
 

@@ -81,7 +81,7 @@ def _lift(
         Nats written.
     """
     ones = rules.harvester.ones(counts)
-    nats = np.array([rules.landauer.nats_of(int(k)) for k in ones])
+    nats = rules.landauer.record_nats(ones)
     running = stopped == 0
     fits = tape + nats <= rules.tape_share
     stopped[running & ~fits] = row.cycle

@@ -82,6 +82,10 @@ class LandauerEngine:
         """Nats of a record with ``ones`` bits set."""
         return _nats(self.sites, ones, self.record == "raw")
 
+    def record_nats(self, ones: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Nats of records of the lift, one for each of ``ones``."""
+        return special.records_nats(self.bits, ones, self.record == "raw")
+
     def price(self, quanta: int, ones: int) -> int | None:
         """E_min of erasing a record into a region that holds ``quanta``; None if no heat can pay."""
         energy, certain = special.erasure_quanta_fast(self.sites, quanta, self.nats(ones))
