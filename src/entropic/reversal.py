@@ -20,6 +20,7 @@ from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
 from entropic.engine.program import Segment, Step
 from entropic.engine.rules import Deal
+from entropic.engine.sorting import foreign_partners
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import UsageError
 from entropic.initial import lattice_of
@@ -42,10 +43,14 @@ class _Past:
 
     path: str
     books: Mapping[int, Mapping[str, NDArray[np.int64]]]
+    partners: bool
 
     def __call__(self, block: Block, segment: Segment, given: Inputs) -> Inputs:
         cycles = {step.cycle for step in segment.operations if isinstance(step, Step)}
-        return replace(given, tape=read_tape(self.path, block, cycles), past=self.books)
+        ids = block.region_ids
+        if self.partners:
+            ids = np.concatenate([ids, np.array(foreign_partners(block), np.int64)])
+        return replace(given, tape=read_tape(self.path, ids, cycles), past=self.books)
 
 
 def _deals(books: Mapping[str, NDArray[Any]], cycle: int) -> tuple[Deal, ...]:
@@ -131,7 +136,7 @@ def reverse(
                 def past(block: Block, low: int = first, high: int = end) -> _Past:
                     names = [name for name in _PAST if name in books]
                     rows = {c: {n: books[n][c - 1, block.region_ids] for n in names} for c in range(low, high + 1)}
-                    return _Past(where, rows)
+                    return _Past(where, rows, drive.rules.partners)
 
                 drive.go(first, end, True, past, lambda cycle: _deals(books, cycle))
                 end = first - 1

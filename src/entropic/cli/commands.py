@@ -17,6 +17,7 @@ from entropic.config import Config
 from entropic.demo import demo_claims, demo_config, demo_line
 from entropic.engine.cluster import connect
 from entropic.engine.plan import make_plan
+from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
 from entropic.reversal import reverse as reverse_run
 from entropic.store import RunStore
@@ -122,8 +123,9 @@ def run(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer(config, place, executor, blocks, epoch, observer)
 
+    energy_grid_of(config)  # raises before a cluster is started, as does the next
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        RunStore.create(place, config)  # raises before a cluster is started
+        RunStore.create(place, config)
     _, summary = execute(config, where, chunks, start)
     finish(summary, as_json)
 
@@ -151,6 +153,7 @@ def plan(
       entropic plan demon.toml --chunks 1,10,10,1 --set field.mean=3.0
     """
     config = Config.from_toml(config_file, overrides)
+    energy_grid_of(config)  # raises where the network is broken
     made = planned(config, chosen_place(workers, threads, scheduler), chunks)
     if as_json:
         click.echo(json.dumps(made.to_dict()))

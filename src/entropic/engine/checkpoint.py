@@ -30,7 +30,7 @@ from zarr.core.buffer import Buffer
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, WrapperStore
 
-from entropic.engine.state import BlockState, block_digest
+from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
 from entropic.lattice import Block, BlockGrid
 
@@ -211,8 +211,10 @@ def load_block(block: Block, path: str) -> BlockState:
         regions = zarr.open_group(Path(path) / "regions.zarr", mode="r")
         values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid", "carries")}  # type: ignore[index]
         sites = np.asarray(array[_user_slices(block)]).reshape(block.sites.shape)  # type: ignore[index]
+    sites = np.ascontiguousarray(sites, dtype=lattice.dtype)
     return BlockState(
-        array=np.ascontiguousarray(sites, dtype=lattice.dtype),
+        array=sites,
+        quanta=region_totals(sites, block),
         heat=np.zeros(ids.size, np.int64),
         baths=np.zeros((4, ids.size), np.int64),
         carries=np.ascontiguousarray(values["carries"].T),
