@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from entropic.claims import Claim
 from entropic.errors import LawError
 
-__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary"]
+if TYPE_CHECKING:  # it brings scipy, which only one command needs
+    from entropic.verification import Report
+
+__all__ = ["err", "finish", "out", "print_checks", "print_claims", "print_laws", "print_summary"]
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -72,3 +76,20 @@ def print_claims(claims: list[Claim]) -> None:
         verdict = f"[green]{claim.verdict}[/]" if claim.holds else f"[red]refuted[/]: {claim.verdict}"
         table.add_row(claim.claim, claim.unit, *(f"{v:,.4g}" for v in (claim.gross, claim.cost, claim.net)), verdict)
     out.print(table)
+
+
+def print_checks(report: Report) -> None:
+    table = Table("check", "exact value", "exact", "found", "p", "Holm", "verdict", title="Checks")
+    for outcome in report.outcomes:
+        finding = outcome.finding
+        shown = finding.values[:1]
+        values = [[f"{value:.6g}" for value in (v.exact, v.found)] for v in shown] or [["", ""]]
+        p = f"{finding.misfits} misfits" if finding.p is None else f"{finding.p:.3g}"
+        adjusted = "" if outcome.p_adjusted is None else f"{outcome.p_adjusted:.3g}"
+        verdict = "[green]holds[/]" if outcome.holds else "[red]FAILS[/]"
+        table.add_row(outcome.check.name, escape(outcome.check.exact), *values[0], p, adjusted, verdict)
+    out.print(table)
+    out.print(
+        f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold; "
+        f"false alarms {report.false_alarm:g}, of all together; {report.seconds:.0f} s"
+    )

@@ -1,0 +1,119 @@
+"""Checks of heat flow between baths: profile, flux, Fourier's law."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import block_diag
+
+from entropic.verification.check import Check, Finding, Value
+from entropic.verification.moments import Moments
+from entropic.verification.samples import Played, play
+from entropic.verification.statistics import normal_p
+
+__all__ = ["CHECKS", "line_moments"]
+
+LEFT, RIGHT, START = 8.0, 1.0, 4.0  # quanta a site: baths, and the field at the beginning
+COLUMNS, REPEATS = 4096, 4
+LINES = {4: 75, 10: 300}  # sites: sweeps of each of two cycles; the start is then forgotten to 1e-9
+
+
+@lru_cache(maxsize=8)
+def line_moments(sites: int) -> Moments:
+    """Exact moments of a line at the end of the second cycle.
+
+    Places: sites, left bath, right bath, then quanta in on the left and out on the right during the second cycle.
+    """
+    left, right, gain, loss = sites, sites + 1, sites + 2, sites + 3
+    line = Moments(sites + 4)
+    for site in range(sites):
+        line.draw(site, START)
+    for cycle in (1, 2):
+        for _ in range(LINES[sites]):
+            for site in range(0, sites, 2):
+                line.mix(site, site + 1)
+            line.draw(left, LEFT)
+            line.draw(right, RIGHT)
+            if cycle == 2:
+                line.add(gain, {left: 1.0})
+                line.add(loss, {right: -1.0})
+            for site in range(1, sites - 2, 2):
+                line.mix(site, site + 1)
+            line.mix(left, 0)
+            line.mix(sites - 1, right)
+            if cycle == 2:
+                line.add(gain, {left: -1.0})
+                line.add(loss, {right: 1.0})
+    return line
+
+
+def _lines(sites: int, seed: int) -> Played:
+    """Columns of ``sites`` sites between baths, adiabatic walls between them; layers come in turn on both axes."""
+    field = {"shape": [sites, COLUMNS], "regions": [1, COLUMNS], "mean": START, "walls": "adiabatic", "seed": seed}
+    field |= {"edges": "baths", "bath_left": LEFT, "bath_right": RIGHT}
+    return play(2, field=field, relax={"layers": 4 * LINES[sites]}, demon={"lift": False})
+
+
+def linear(sites: int) -> NDArray[np.float64]:
+    """Mean profile after a sweep: on the line from bath to bath, at the middle of the pair that each site was last in.
+
+    The baths stand 3/2 steps beyond the end sites, for a fresh bath site is what the *other* half of a pair would have been:
+    L = sites + 2.
+    """
+    middle = np.array([x - 0.5 if x % 2 == 0 else x + 0.5 for x in range(sites)])
+    return LEFT + (RIGHT - LEFT) * (middle + 1.5) / (sites + 2)
+
+
+def profile(scale: int) -> Finding:
+    """The mean profile, all sites together."""
+    values, gaps, covariances = [], [], []
+    for sites in LINES:
+        last = [_lines(sites, 5100 + 100 * sites + repeat).fields[-1] for repeat in range(REPEATS * scale)]
+        seen = sum(field.sum(axis=1, dtype=np.int64) for field in last) / (COLUMNS * len(last))
+        gaps.append(seen - linear(sites))
+        covariances.append(line_moments(sites).covariance()[:sites, :sites] / (COLUMNS * len(last)))
+        for x in (0, sites // 2, sites - 1):
+            values.append(Value(f"mean of site {x} of {sites}", float(linear(sites)[x]), float(seen[x])))
+    p = normal_p(np.concatenate(gaps), block_diag(*covariances))
+    statistic = "χ² of both profiles, with their exact covariances"
+    return Finding(len(LINES) * COLUMNS * REPEATS * scale, "lines", statistic, tuple(values), p)
+
+
+def flux(scale: int) -> Finding:
+    """Quanta that came in on the left and went out on the right, a sweep."""
+    values, covariances = [], []
+    for sites, sweeps in LINES.items():
+        books = [_lines(sites, 5500 + 100 * sites + repeat).books for repeat in range(REPEATS * scale)]
+        lines = COLUMNS * len(books)
+        for end, sign in (("left", 1), ("right", -1)):
+            net = sum(int(book[f"{end}_in"][1].sum() - book[f"{end}_out"][1].sum()) for book in books)
+            exact, found = (LEFT - RIGHT) / (sites + 2), sign * net / (lines * sweeps)
+            values.append(Value(f"flux a sweep, {end} end, {sites} sites", exact, found))
+        covariances.append(line_moments(sites).covariance()[-2:, -2:] / (lines * sweeps**2))
+    p = normal_p([value.found - value.exact for value in values], block_diag(*covariances))
+    statistic = "χ² of the four fluxes, with their exact covariance"
+    return Finding(len(LINES) * COLUMNS * REPEATS * scale, "lines", statistic, tuple(values), p)
+
+
+CHECKS = (
+    Check(
+        "baths: linear profile",
+        f"mean of every site of lines between baths of mean {LEFT:g} and {RIGHT:g}",
+        "u_L + (u_R − u_L)(x + 3/2)/L at the middle x of a site's last pair, L = sites + 2",
+        "the mean obeys the averages over pairs",
+        "statistical",
+        profile,
+        8,
+    ),
+    Check(
+        "baths: Fourier's law",
+        "quanta a sweep from the left bath and into the right one, at two lengths",
+        "(u_L − u_R)/L: D = 1 a sweep",
+        "the mean obeys the averages over pairs",
+        "statistical",
+        flux,
+        8,
+    ),
+)
