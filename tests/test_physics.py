@@ -79,7 +79,7 @@ def run(place: Path, **sections: dict[str, Any]) -> tuple[list[Array], dict[str,
 def break_exchange(
     monkeypatch: pytest.MonkeyPatch, update: Callable[[Array, Array, np.random.Generator], Array]
 ) -> None:
-    """Put another update (lower, total, randomness → new lower) in the place of the two kernels that a lone block uses."""
+    """Put another update (lower, total, randomness → new lower) in the place of the kernels of a layer."""
 
     def mix(lower: Array, upper: Array, layer: int) -> tuple[Array, Array]:
         total = lower.astype(np.int64) + upper
@@ -92,8 +92,12 @@ def break_exchange(
     def touching(rows: Array, base: Array, lower: Array, full: bool, seed: int, layer: int, *rest: Any) -> None:
         rows[:, lower], rows[:, lower + 1] = mix(rows[:, lower], rows[:, lower + 1], layer)
 
+    def seam(low: Array, high: Array, base: Array, step: int, halve: bool, seed: int, layer: int, *rest: Any) -> None:
+        low[...], high[...] = mix(low, high, layer)
+
     monkeypatch.setattr(engine_layers, "exchange_runs", runs)
     monkeypatch.setattr(engine_layers, "exchange_touching", touching)
+    monkeypatch.setattr(engine_layers, "exchange_seam", seam)
 
 
 def one_place_short(lower: Array, total: Array, rng: np.random.Generator) -> Array:

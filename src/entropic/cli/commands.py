@@ -241,7 +241,9 @@ def verify(quick: bool, as_json: bool) -> None:
 
     def finished(check: Any, finding: Any, seconds: float) -> None:
         result = f"{finding.misfits} misfits" if finding.p is None else f"p = {finding.p:.3g}"
-        err.print(f"{check.name:<45} {finding.samples:>13,} {finding.unit:<22} {result:<14} {seconds:6.1f} s")
+        err.print(
+            f"{check.name:<45} {finding.samples:>13,} {finding.unit:<22} {result:<14} {seconds:6.1f} s", soft_wrap=True
+        )
 
     report = run_checks(quick, finished)
     if as_json:

@@ -16,7 +16,7 @@ from entropic.verification.moments import Moments
 from entropic.verification.samples import Sites, play
 from entropic.verification.statistics import counts_of, normal_p, p_value, smallest
 
-__all__ = ["CHECKS", "closed_boxes", "places_p", "shell_tables", "uniform_p"]
+__all__ = ["CHECKS", "amplitudes", "closed_boxes", "mode_of", "shell_tables", "uniform_p"]
 
 _WORDS = 1 << 32
 _SHELL = 511  # q_max = 255 has the shells t = 0 … 510
@@ -164,7 +164,7 @@ def closed_boxes(
     return played.fields, played.books
 
 
-def places_p(last: list[Sites]) -> float:
+def _places_p(last: list[Sites]) -> float:
     """p-value of the law of one site of each box (boxes are independent), at four places in the box.
 
     Four places are four tests, not one: sites of a box know each other.
@@ -182,14 +182,14 @@ def boxes(scale: int) -> Finding:
     empty = sum(int((field == 0).sum()) for field in last) / sum(field.size for field in last)
     values = (Value("P(q = 0)", site_law(REGION, QUANTA)[0], empty),)
     number = sum(field.size for field in last) // REGION
-    return Finding(number, "boxes", "G of the law of a site, at four places", values, places_p(last))
+    return Finding(number, "boxes", "G of the law of a site, at four places", values, _places_p(last))
 
 
 RING, HOT, COLD = 10, 8.0, 0.5
 MODES, SWEEPS = (1, 3), 4
 
 
-def _mode(mode: int) -> tuple[float, NDArray[np.float64]]:
+def mode_of(mode: int) -> tuple[float, NDArray[np.float64]]:
     """Wave number, and the weights that make 1 of the mean at the start."""
     k = 2.0 * math.pi * mode / RING
     wave = np.exp(-1j * k * np.arange(RING))
@@ -197,7 +197,7 @@ def _mode(mode: int) -> tuple[float, NDArray[np.float64]]:
     return k, np.real(wave * np.conj(start)) / abs(start) ** 2
 
 
-def _amplitudes() -> Moments:
+def amplitudes() -> Moments:
     """Exact moments of the amplitudes of both modes after 1 … SWEEPS sweeps, in this order (behind the sites)."""
     ring = Moments(RING + len(MODES) * SWEEPS)
     for site in range(RING):
@@ -207,7 +207,7 @@ def _amplitudes() -> Moments:
             for site in range(parity, RING, 2):
                 ring.mix(site, (site + 1) % RING)
         for place, mode in enumerate(MODES):
-            ring.add(RING + place * SWEEPS + sweeps, dict(enumerate(_mode(mode)[1].tolist())))
+            ring.add(RING + place * SWEEPS + sweeps, dict(enumerate(mode_of(mode)[1].tolist())))
     return ring
 
 
@@ -225,12 +225,12 @@ def ring(scale: int) -> Finding:
     number = 4 * scale * columns
     values = []
     for mode in MODES:
-        k, weight = _mode(mode)
+        k, weight = mode_of(mode)
         for sweeps in range(1, SWEEPS + 1):
             found = float(weight @ sums[sweeps - 1]) / number
             values.append(Value(f"mode {mode} after {sweeps} sweeps", ring_decay(k, sweeps), found))
     gap = [value.found - value.exact for value in values]
-    p = normal_p(gap, _amplitudes().covariance()[RING:, RING:] / number)
+    p = normal_p(gap, amplitudes().covariance()[RING:, RING:] / number)
     return Finding(number, "rings", "χ² of the amplitudes, with their exact covariance", tuple(values), p)
 
 

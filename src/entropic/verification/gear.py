@@ -188,7 +188,7 @@ def market(scale: int) -> Finding:
     pairs = MARKET_BOX * MARKET_PAIRS
     for m, n in GEARS[:3]:
         total = 0
-        for repeat in range(2 * scale):
+        for repeat in range(4 * scale):
             field = {"shape": [40, 20 * MARKET_PAIRS], "regions": [2, MARKET_PAIRS], "mean": 4.5, "initial": "hot-cold"}
             field |= {"hot": 8.0, "cold": COLD, "walls": "adiabatic", "seed": 8500 + 10 * repeat + m}
             market = {"enabled": True, "contact": 1.0, "gears": [[m, n]]}
@@ -203,12 +203,12 @@ def market(scale: int) -> Finding:
             tally.see(work == lost, f"batteries got {work} quanta of the {lost} that sites lost", 0)
             total += work
         law = work_law(m, n, geometric(x_hot, 400), geometric(x_cold, 400))
-        found.append(sum_p(*law, total, 2 * scale * pairs))
+        found.append(sum_p(*law, total, 4 * scale * pairs))
         tally.values.append(
-            Value(f"⟨W⟩ a pair, {m}:{n}", float(thermal_work(m, n, x_hot, x_cold)), total / (2 * scale * pairs))
+            Value(f"⟨W⟩ a pair, {m}:{n}", float(thermal_work(m, n, x_hot, x_cold)), total / (4 * scale * pairs))
         )
     statistic = f"exact law of the sum; {len(found)} tests, Bonferroni"
-    return tally.finding("pairs", statistic, samples=6 * scale * pairs, p_value=smallest(found))
+    return tally.finding("pairs", statistic, samples=12 * scale * pairs, p_value=smallest(found))
 
 
 _THERMAL = "(m−n)[x_h^m/(1−x_h^m) − x_c^n/(1−x_c^n)]"

@@ -21,7 +21,7 @@ from entropic.verification.statistics import counts_of, heavy_mean_p, p_value, s
 __all__ = ["CHECKS", "heat_law"]
 
 HALF, HOT, COLD = 3, 2.0, 1.2  # sites of a block, and means of the two
-COLUMNS, SWEEPS = 4096, 80  # the slowest mode of six sites falls by cos²(π/6) = 3/4 a sweep, to 1e-10
+COLUMNS, SWEEPS = 16_384, 80  # the slowest mode of six sites falls by cos²(π/6) = 3/4 a sweep, to 1e-10
 _MOST = 160  # quanta of both blocks, beyond which there is a chance of 1e-24
 
 

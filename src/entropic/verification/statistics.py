@@ -112,8 +112,9 @@ def sum_p(values: ArrayLike, chances: ArrayLike, total: int, draws: int) -> floa
     size = 1 << math.ceil(math.log2(64.0 * (spread + float(np.ptp(number)) + 1.0)))
     law = np.zeros(size)
     np.add.at(law, (number - shift) % size, chance)
-    with np.errstate(divide="ignore"):  # a transform may vanish: its power does too
-        powers = np.exp(draws * np.log(np.fft.rfft(law)))
+    transform = np.fft.rfft(law)
+    gone = transform == 0
+    powers = np.where(gone, 0.0, np.exp(draws * np.log(np.where(gone, 1.0, transform))))
     sums = np.maximum(np.fft.irfft(powers, size), 0.0)
     at = total - draws * shift
     middle = round(draws * (mean - shift))
