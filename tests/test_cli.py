@@ -123,7 +123,7 @@ def test_interrupt_and_resume(config: Path, tmp_path: Path) -> None:
 
 
 def test_help_everywhere(tmp_path: Path) -> None:
-    for command in ((), ("demo",), ("run",), ("plan",), ("resume",), ("audit",), ("reverse",)):
+    for command in ((), ("demo",), ("run",), ("plan",), ("resume",), ("audit",), ("reverse",), ("verify",)):
         made = entropic(*command, "--help", cwd=tmp_path)
         assert made.returncode == 0
         assert "Usage" in made.stdout

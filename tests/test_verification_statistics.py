@@ -58,7 +58,9 @@ def test_tables_are_even() -> None:
 
 
 def test_sums_are_even() -> None:
-    values, chances = work_law(3, 2, exact.geometric(Fraction(4, 5), 200), exact.geometric(Fraction(1, 2), 200))
+    values, chances = work_law(
+        3, 2, np.outer(exact.geometric(Fraction(4, 5), 200), exact.geometric(Fraction(1, 2), 200))
+    )
 
     def draw(rng: np.random.Generator) -> float:
         return sum_p(values, chances, int(rng.choice(values, 2000, p=chances).sum()), 2000)

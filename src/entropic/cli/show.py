@@ -20,6 +20,7 @@ __all__ = ["err", "finish", "out", "print_checks", "print_claims", "print_laws",
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
+_WIDE = 180  # columns of a table in a file, so that names and formulas stay whole
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:
@@ -79,17 +80,18 @@ def print_claims(claims: list[Claim]) -> None:
 
 
 def print_checks(report: Report) -> None:
-    table = Table("check", "exact value", "exact", "found", "p", "Holm", "verdict", title="Checks")
+    table = Table("check", "exact value", "exact", "found", "samples", "p", "verdict", title="Checks")
     for outcome in report.outcomes:
         finding = outcome.finding
-        shown = finding.values[:1]
-        values = [[f"{value:.6g}" for value in (v.exact, v.found)] for v in shown] or [["", ""]]
+        first = finding.values[0] if finding.values else None
+        exact, found = (f"{first.exact:.6g}", f"{first.found:.6g}") if first else ("", "")
         p = f"{finding.misfits} misfits" if finding.p is None else f"{finding.p:.3g}"
-        adjusted = "" if outcome.p_adjusted is None else f"{outcome.p_adjusted:.3g}"
         verdict = "[green]holds[/]" if outcome.holds else "[red]FAILS[/]"
-        table.add_row(outcome.check.name, escape(outcome.check.exact), *values[0], p, adjusted, verdict)
-    out.print(table)
+        samples = f"{finding.samples:,} {finding.unit}"
+        table.add_row(outcome.check.name, escape(outcome.check.exact), exact, found, samples, p, verdict)
+    out.print(table, width=out.width if out.is_terminal else _WIDE)
     out.print(
-        f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold; "
-        f"false alarms {report.false_alarm:g}, of all together; {report.seconds:.0f} s"
+        f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold, by Holm's procedure at "
+        f"{report.false_alarm:g} for all together; {report.seconds:.0f} s",
+        soft_wrap=True,
     )

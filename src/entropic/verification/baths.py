@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 from entropic.verification.check import Check, Finding, Tally, Value
 from entropic.verification.closed_forms import boltzmann_factor, geometric
 from entropic.verification.moments import Moments
-from entropic.verification.samples import Played, play
+from entropic.verification.samples import Played, play, seed_of
 from entropic.verification.statistics import normal_p, p_value, smallest, sum_p
 
 __all__ = ["CHECKS", "line_moments"]
@@ -60,8 +60,8 @@ def _lines(sites: int, seed: int) -> Played:
 def linear(sites: int) -> NDArray[np.float64]:
     """Mean profile after a sweep: on the line from bath to bath, at the middle of the pair that each site was last in.
 
-    The baths stand 3/2 steps beyond the end sites, for a fresh bath site is what the *other* half of a pair would have been:
-    L = sites + 2.
+    A layer leaves both sites of a pair with the mean that the line has at their middle, so a bath site, which has not been
+    mixed yet, stands for a pair whose middle is 3/2 steps beyond the end site: L = sites + 2.
     """
     middle = np.array([x - 0.5 if x % 2 == 0 else x + 0.5 for x in range(sites)])
     return LEFT + (RIGHT - LEFT) * (middle + 1.5) / (sites + 2)
@@ -71,7 +71,7 @@ def profile(scale: int) -> Finding:
     """The mean profile, all sites together."""
     values, gaps, covariances = [], [], []
     for sites in LINES:
-        last = [_lines(sites, 5100 + 100 * sites + repeat).fields[-1] for repeat in range(REPEATS * scale)]
+        last = [_lines(sites, seed_of("profile", sites, repeat)).fields[-1] for repeat in range(REPEATS * scale)]
         seen = sum(field.sum(axis=1, dtype=np.int64) for field in last) / (COLUMNS * len(last))
         gaps.append(seen - linear(sites))
         covariances.append(line_moments(sites).covariance()[:sites, :sites] / (COLUMNS * len(last)))
@@ -86,12 +86,13 @@ def flux(scale: int) -> Finding:
     """Quanta that came in on the left and went out on the right, a sweep."""
     values, covariances = [], []
     for sites, sweeps in LINES.items():
-        books = [_lines(sites, 5500 + 100 * sites + repeat).books for repeat in range(REPEATS * scale)]
-        lines = COLUMNS * len(books)
-        for end, sign in (("left", 1), ("right", -1)):
-            net = sum(int(book[f"{end}_in"][1].sum() - book[f"{end}_out"][1].sum()) for book in books)
-            exact, found = (LEFT - RIGHT) / (sites + 2), sign * net / (lines * sweeps)
-            values.append(Value(f"flux a sweep, {end} end, {sites} sites", exact, found))
+        sent, lines = np.zeros(2, np.int64), COLUMNS * REPEATS * scale
+        for repeat in range(REPEATS * scale):
+            books = _lines(sites, seed_of("flux", sites, repeat)).books
+            sent += [(books[f"{end}_in"][1] - books[f"{end}_out"][1]).sum() for end in ("left", "right")]
+        for end, net in zip(("left", "right"), (sent * [1, -1]).tolist(), strict=True):
+            exact = (LEFT - RIGHT) / (sites + 2)
+            values.append(Value(f"flux a sweep, {end} end, {sites} sites", exact, net / (lines * sweeps)))
         covariances.append(line_moments(sites).covariance()[-2:, -2:] / (lines * sweeps**2))
     p = normal_p([value.found - value.exact for value in values], block_diag(*covariances))
     statistic = "χ² of the four fluxes, with their exact covariance"
@@ -110,7 +111,7 @@ def equal(scale: int) -> Finding:
     ends, sent = np.zeros((2, cells**2), np.int64), np.zeros(2, np.int64)
     for repeat in range(2 * scale):
         field = {"shape": [sites, COLUMNS], "regions": [1, COLUMNS], "mean": mean, "walls": "adiabatic"}
-        field |= {"edges": "baths", "bath_left": mean, "bath_right": mean, "seed": 5900 + repeat}
+        field |= {"edges": "baths", "bath_left": mean, "bath_right": mean, "seed": seed_of("equal", repeat)}
         played = play(1, field=field, relax={"layers": 4 * sweeps}, demon={"lift": False})
         last = np.minimum(played.fields[-1], cells - 1).astype(np.int64)
         for end, pair in enumerate((last[:2], last[:-3:-1])):
@@ -134,7 +135,7 @@ CHECKS = (
         "uniform shells keep products of geometric laws",
         "statistical",
         equal,
-        16,
+        64,
     ),
     Check(
         "baths: linear profile",
@@ -143,7 +144,7 @@ CHECKS = (
         "the mean obeys the averages over pairs",
         "statistical",
         profile,
-        8,
+        32,
     ),
     Check(
         "baths: Fourier's law",
@@ -152,6 +153,6 @@ CHECKS = (
         "the mean obeys the averages over pairs",
         "statistical",
         flux,
-        8,
+        32,
     ),
 )

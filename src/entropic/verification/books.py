@@ -27,6 +27,7 @@ from entropic.machines.storage import EnergyStorage
 from entropic.reversal import reverse
 from entropic.store import RunStore
 from entropic.verification.check import Check, Finding, Tally
+from entropic.verification.samples import seed_of
 
 __all__ = ["CHECKS"]
 
@@ -170,9 +171,9 @@ MACHINES: tuple[Callable[[Tally, Draw], None], ...] = (contact, lift, sort, gear
 def machines(scale: int) -> Finding:
     """Every machine on drawn inputs, caps touched: energy before and after, and every inverse."""
     tally = Tally()
-    for number, machine in enumerate(MACHINES):
+    for machine in MACHINES:
         for case in range(60 * scale):
-            machine(tally, np.random.default_rng([14_000, number, case]))
+            machine(tally, np.random.default_rng(seed_of(machine.__name__, case)))
     return tally.finding("identities", "integers before and after, bit for bit; inverses restore")
 
 
@@ -207,7 +208,7 @@ def together(scale: int) -> Finding:
     with tempfile.TemporaryDirectory(prefix="entropic-") as directory:
         for number in range(scale):
             place = Path(directory) / f"run-{number}"
-            summary = _run(place, 8, 15_000 + number, [_COMPUTE, _EXPORT])
+            summary = _run(place, 8, seed_of("together", number), [_COMPUTE, _EXPORT])
             residual = summary["totals"]["first_law_residual"]
             tally.see(residual == 0, f"the first law's residual is {residual}")
             books = RunStore.open(place).books()
@@ -225,7 +226,7 @@ def reversal(scale: int) -> Finding:
         for number in range(scale):
             for erase in (False, True):
                 place = Path(directory) / f"run-{number}-{erase}"
-                _run(place, 5, 15_500 + number, [_COMPUTE], demon={"erase": erase})
+                _run(place, 5, seed_of("reversal", number), [_COMPUTE], demon={"erase": erase})
                 outcome = reverse(place, chunks=(4, 5, 1))
                 said = f"with the tape {'erased' if erase else 'kept'}: {outcome.reason}"
                 tally.see(outcome.restored != erase, said)

@@ -24,7 +24,7 @@ from entropic.verification.closed_forms import (
     sorted_work,
 )
 from entropic.verification.gear import GEARS, Q_MAX, Bytes
-from entropic.verification.samples import play
+from entropic.verification.samples import play, seed_of
 from entropic.verification.statistics import binomial_p, counts_of, p_value, smallest
 
 __all__ = ["CHECKS"]
@@ -37,7 +37,7 @@ PRICES = {
 }
 
 
-def _ones_of(sites: int, regions: int, seed: int, repeats: int) -> NDArray[np.int64]:
+def _ones_of(sites: int, regions: int, what: str, repeats: int) -> NDArray[np.int64]:
     """Ones of many demons of ``sites`` sites each, as their batteries show them: quanta over θ.
 
     Raises
@@ -47,7 +47,7 @@ def _ones_of(sites: int, regions: int, seed: int, repeats: int) -> NDArray[np.in
     """
     field = {"shape": [sites * regions], "regions": [regions], "mean": MEAN}
     runs = (
-        play(1, field={**field, "seed": seed + 100 * r}, relax={"layers": 0}, demon={"threshold": THRESHOLD})
+        play(1, field={**field, "seed": seed_of(what, sites, r)}, relax={"layers": 0}, demon={"threshold": THRESHOLD})
         for r in range(repeats)
     )
     quanta = np.concatenate([played.books["lift"][0] for played in runs])
@@ -67,7 +67,7 @@ def apparent(scale: int) -> Finding:
     tally, found, tables = Tally(), [], []
     share: dict[str, list[float]] = {name: [] for name in PRICES}
     for sites in range(1, LARGEST + 1):
-        ones = _ones_of(sites, REGIONS, 91_000 + sites, scale)
+        ones = _ones_of(sites, REGIONS, "apparent", scale)
         law = stats.binom.pmf(np.arange(sites + 1), sites, CHANCE)
         tables.append((counts_of(ones, sites + 1), law / law.sum()))
         for name, price in PRICES.items():
@@ -92,7 +92,7 @@ def exponential(scale: int) -> Finding:
         )
         rises += sum(b > a for a, b in pairwise(tails))
         for sites in (16, 32, 64):
-            ones = _ones_of(sites, 8 * REGIONS, 96_000 + sites, scale)
+            ones = _ones_of(sites, 8 * REGIONS, "exponential", scale)
             gains, bound = int((THRESHOLD * ones - sites * price > 0).sum()), math.exp(-sites * rate)
             found.append(float(stats.binom.sf(gains - 1, ones.size, bound)))
             tally.values.append(Value(f"bound of P(net > 0), N = {sites}, {name}", bound, gains / ones.size))
@@ -186,7 +186,7 @@ CHECKS = (
         "binomial tail",
         "statistical",
         apparent,
-        16,
+        32,
     ),
     Check(
         "demon: exponential bound",
@@ -195,7 +195,7 @@ CHECKS = (
         "Chernoff 1952",
         "statistical",
         exponential,
-        16,
+        32,
     ),
     Check(
         "demon: bound on the lift",

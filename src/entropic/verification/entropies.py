@@ -15,7 +15,7 @@ from entropic.entropy import RecordKind
 from entropic.kernels import block_histograms
 from entropic.machines.landauer import LandauerEngine
 from entropic.verification.check import Check, Finding, Tally, Value
-from entropic.verification.samples import draw
+from entropic.verification.samples import draw, seed_of
 
 __all__ = ["CHECKS"]
 
@@ -38,7 +38,12 @@ def _grids(scale: int) -> list[tuple[NDArray[Any], tuple[int, int]]]:
         for hot, cold in ((8.0, 0.3), (5.0, 5.0), (2.0, 1.0))[: 2 + (scale > 1)]:
             shape = [regions[0] * box[0], regions[1] * box[1]]
             field = draw(
-                shape=shape, mean=(hot + cold) / 2, initial="hot-cold", hot=hot, cold=cold, seed=13_000 + number
+                shape=shape,
+                mean=(hot + cold) / 2,
+                initial="hot-cold",
+                hot=hot,
+                cold=cold,
+                seed=seed_of("ladder", number),
             )
             made.append((field, box))
     return made

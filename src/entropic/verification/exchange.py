@@ -13,7 +13,7 @@ from entropic.kernels import exchange_pairs
 from entropic.verification.check import Check, Finding, Tally, Value
 from entropic.verification.closed_forms import boltzmann_factor, geometric, ring_decay, site_law
 from entropic.verification.moments import Moments
-from entropic.verification.samples import Sites, play
+from entropic.verification.samples import Sites, play, seed_of
 from entropic.verification.statistics import counts_of, normal_p, p_value, smallest
 
 __all__ = ["CHECKS", "amplitudes", "closed_boxes", "mode_of", "shell_tables", "uniform_p"]
@@ -115,7 +115,7 @@ def uniform(scale: int) -> Finding:
         play(
             8,
             (1, 1),
-            field={"shape": [240, 1201], "regions": [4, 1], "mean": 5.0, "seed": 4100 + repeat},
+            field={"shape": [240, 1201], "regions": [4, 1], "mean": 5.0, "seed": seed_of("uniform", repeat)},
             relax={"layers": 1},
             demon={"lift": False},
         ).fields
@@ -137,7 +137,7 @@ def thermal(scale: int) -> Finding:
     law = np.array(geometric(boltzmann_factor(mean), cells))
     counts, total = np.zeros(cells**2, np.int64), 0
     for repeat in range(scale):
-        field = {"shape": [24, 40, 500], "regions": [3, 2, 4], "mean": mean, "seed": 4200 + repeat}
+        field = {"shape": [24, 40, 500], "regions": [3, 2, 4], "mean": mean, "seed": seed_of("thermal", repeat)}
         last = play(4, (1, 2, 2), field=field, relax={"layers": 6}, demon={"lift": False}).fields[-1]
         cut = np.minimum(last, cells - 1).astype(np.int64)
         counts += np.bincount((cut[0::2] * cells + cut[1::2]).ravel(), minlength=cells**2)
@@ -178,7 +178,7 @@ def _places_p(last: list[Sites]) -> float:
 
 def boxes(scale: int) -> Finding:
     """One site of many closed boxes, long after a start with every site at the mean."""
-    last = [closed_boxes(4300 + repeat, None, 1)[0][-1] for repeat in range(scale)]
+    last = [closed_boxes(seed_of("boxes", repeat), None, 1)[0][-1] for repeat in range(scale)]
     empty = sum(int((field == 0).sum()) for field in last) / sum(field.size for field in last)
     values = (Value("P(q = 0)", site_law(REGION, QUANTA)[0], empty),)
     number = sum(field.size for field in last) // REGION
@@ -219,7 +219,7 @@ def ring(scale: int) -> Finding:
     columns, sums = 8192, np.zeros((SWEEPS, RING))
     for repeat in range(4 * scale):
         field = {"shape": [RING, columns], "regions": [1, columns], "mean": 4.25, "initial": "hot-cold", "hot": HOT}
-        field |= {"cold": COLD, "walls": "adiabatic", "edges": "periodic", "seed": 4400 + repeat}
+        field |= {"cold": COLD, "walls": "adiabatic", "edges": "periodic", "seed": seed_of("ring", repeat)}
         played = play(SWEEPS, (1, columns // 2), field=field, relax={"layers": 4}, demon={"lift": False})
         sums += [one.sum(axis=1, dtype=np.int64) for one in played.fields[1:]]
     number = 4 * scale * columns
@@ -251,7 +251,7 @@ CHECKS = (
         "Kipnis, Marchioro, Presutti 1982",
         "statistical",
         uniform,
-        24,
+        48,
     ),
     Check(
         "equilibrium: thermal stays thermal",
@@ -260,7 +260,7 @@ CHECKS = (
         "uniform shells keep products of geometric laws",
         "statistical",
         thermal,
-        24,
+        96,
     ),
     Check(
         "equilibrium: closed boxes forget their start",
@@ -269,7 +269,7 @@ CHECKS = (
         "counting",
         "statistical",
         boxes,
-        24,
+        96,
     ),
     Check(
         "exchange: decay of a mode",
@@ -278,6 +278,6 @@ CHECKS = (
         "projections on pairs, alternating",
         "statistical",
         ring,
-        24,
+        96,
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +13,7 @@ from entropic.machines.demon import MaxwellDemon
 from entropic.machines.pump import EntropyPump, expected_work_exact
 from entropic.verification.check import Check, Finding, Tally, Value
 from entropic.verification.closed_forms import boltzmann_factor, geometric, sorted_work, thermal_work
-from entropic.verification.samples import Sites, play, thermal
+from entropic.verification.samples import Played, Sites, play, seed_of, thermal
 from entropic.verification.statistics import counts_of, p_value, smallest, sum_p
 
 __all__ = ["CHECKS", "Bytes", "work_law"]
@@ -114,68 +116,88 @@ def carnot(scale: int) -> Finding:
     return tally.finding("cases", "sign of ⟨W⟩ against that of β_c n − β_h m")
 
 
-def work_law(
-    m: int, n: int, hot: list[float], cold: list[float], joint: NDArray[np.float64] | None = None
-) -> tuple[Sites, Sites]:
-    """Values (m − n)(a − b) of the work of a pair, and their chances, from the laws of q_i and q_j (or their joint law)."""
-    chance = np.outer(hot, cold) if joint is None else joint
-    a, b = np.arange(chance.shape[0]) // m, np.arange(chance.shape[1]) // n
-    difference = a[:, None] - b[None, :]
+def work_law(m: int, n: int, joint: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Values (m − n)(a − b) of the work of a pair, and their chances, from the joint law [q_i, q_j] of its sites."""
+    difference = (np.arange(joint.shape[0]) // m)[:, None] - (np.arange(joint.shape[1]) // n)[None, :]
     least = int(difference.min())
-    law = np.bincount((difference - least).ravel(), chance.ravel())
-    return (m - n) * (np.arange(law.size) + least), law
+    law = np.bincount((difference - least).ravel(), joint.ravel()).astype(np.float64)
+    values: NDArray[np.int64] = (m - n) * (np.arange(law.size, dtype=np.int64) + least)
+    return values, law
 
 
 def _sampled(
-    tally: Tally, found: list[float], gear: tuple[int, int], hot: Sites, cold: Sites, law: tuple[Sites, Sites]
+    tally: Tally,
+    gear: tuple[int, int],
+    runs: Iterable[tuple[Sites, Sites]],
+    joint: NDArray[np.float64],
+    exact: Fraction,
 ) -> float:
-    """Swap, test the total and the work of each pair; returns the mean."""
-    m, n = gear
-    before = hot.astype(np.int64) + cold
-    result = EntropyPump(m, n, Q_MAX).swap(hot, cold)
-    each = before - hot - cold
-    tally.see(
-        result.work == each.sum() == result.heat_hot - result.heat_cold,
-        f"{m}:{n}: the work is not what the sites lost",
-        0,
-    )
-    values, chances = law
-    found.append(sum_p(values, chances, result.work, hot.size))
-    place = each // (m - n) - int(values[0]) // (m - n)
-    found.append(p_value([(counts_of(place, chances.size), chances / chances.sum())]))
-    return result.work / hot.size
+    """Swap runs of sites; p-value of the total work, and of the works of the pairs."""
+    (m, n), total, pairs = gear, 0, 0
+    values, chances = work_law(m, n, joint)
+    counts = np.zeros(values.size, np.int64)
+    for hot, cold in runs:
+        before = hot.astype(np.int64) + cold
+        result = EntropyPump(m, n, Q_MAX).swap(hot, cold)
+        each = before - hot - cold
+        sound = result.work == each.sum() == result.heat_hot - result.heat_cold
+        tally.see(sound, f"{m}:{n}: the work is not what the sites lost", 0)
+        counts += counts_of((each - values[0]) // (m - n), values.size)
+        total, pairs = total + result.work, pairs + hot.size
+    agrees = math.isclose(values @ chances, exact, rel_tol=1e-9)
+    tally.see(agrees, f"the law of the work of {m}:{n} has not the mean that its closed form says", 0)
+    tally.values.append(Value(f"⟨W⟩ a pair, {m}:{n}", float(exact), total / pairs))
+    return smallest([sum_p(values, chances, total, pairs), p_value([(counts, chances / chances.sum())])])
+
+
+PAIRS = 250_000
 
 
 def thermal_sites(scale: int) -> Finding:
     """Pairs of thermal sites, the exact law of whose work is that of two independent geometric numbers of turns."""
-    tally, pairs = Tally(), 250_000 * scale
-    found: list[float] = []
+    tally, gears, found = Tally(), (*GEARS, (1, 2)), []
     x_hot, x_cold = boltzmann_factor(HOT), boltzmann_factor(COLD)
-    for number, (m, n) in enumerate((*GEARS, (1, 2))):
-        hot, cold = thermal(HOT, pairs, 8100 + number), thermal(COLD, pairs, 8200 + number)
-        law = work_law(m, n, geometric(x_hot, CELLS), geometric(x_cold, CELLS))
-        mean = _sampled(tally, found, (m, n), hot, cold, law)
-        tally.values.append(Value(f"⟨W⟩ a pair, {m}:{n}", float(thermal_work(m, n, x_hot, x_cold)), mean))
-    statistic = f"exact law of the sum, G of the works; {len(found)} tests, Bonferroni"
-    return tally.finding("pairs", statistic, samples=5 * pairs, p_value=smallest(found))
+    joint = np.outer(geometric(x_hot, CELLS), geometric(x_cold, CELLS))
+    for m, n in gears:
+        runs = (
+            (thermal(HOT, PAIRS, seed_of("hot", m, n, repeat)), thermal(COLD, PAIRS, seed_of("cold", m, n, repeat)))
+            for repeat in range(scale)
+        )
+        found.append(_sampled(tally, (m, n), runs, joint, thermal_work(m, n, x_hot, x_cold)))
+    statistic = f"exact law of the sum, G of the works; {2 * len(found)} tests, Bonferroni"
+    return tally.finding("pairs", statistic, samples=len(gears) * PAIRS * scale, p_value=smallest(found))
 
 
 def sorted_pairs(scale: int) -> Finding:
     """Pairs of one temperature, sorted: the larger on the hot side."""
-    tally, pairs, x = Tally(), 250_000 * scale, boltzmann_factor(WARM)
-    found: list[float] = []
+    tally, x, found = Tally(), boltzmann_factor(WARM), []
     single = np.array(geometric(x, CELLS))
     joint = np.tril(2.0 * np.outer(single, single), -1) + np.diag(single**2)  # P(max, min)
-    for number, (m, n) in enumerate(GEARS):
-        hot, cold = thermal(WARM, pairs, 8300 + number), thermal(WARM, pairs, 8400 + number)
-        MaxwellDemon().sort_between(hot, cold)
-        mean = _sampled(tally, found, (m, n), hot, cold, work_law(m, n, [], [], joint))
-        tally.values.append(Value(f"⟨W⟩ a sorted pair, {m}:{n}", float(sorted_work(m, n, x)), mean))
-    statistic = f"exact law of the sum, G of the works; {len(found)} tests, Bonferroni"
-    return tally.finding("pairs", statistic, samples=len(GEARS) * pairs, p_value=smallest(found))
+    for m, n in GEARS:
+        runs = (_sorted_run(seed_of("sorted", m, n, repeat)) for repeat in range(scale))
+        found.append(_sampled(tally, (m, n), runs, joint, sorted_work(m, n, x)))
+    statistic = f"exact law of the sum, G of the works; {2 * len(found)} tests, Bonferroni"
+    return tally.finding("pairs", statistic, samples=len(GEARS) * PAIRS * scale, p_value=smallest(found))
 
 
-MARKET_BOX, MARKET_PAIRS = 400, 128
+def _sorted_run(seed: int) -> tuple[Sites, Sites]:
+    sites = thermal(WARM, 2 * PAIRS, seed)
+    hot, cold = sites[:PAIRS].copy(), sites[PAIRS:].copy()
+    MaxwellDemon().sort_between(hot, cold)
+    return hot, cold
+
+
+MARKET_PAIRS, MARKET_HOT = 128, 8.0  # pairs of regions of 20 × 20 sites
+
+
+def _market(m: int, n: int, repeat: int) -> Played:
+    """A cycle of the market between hot and cold regions, with one gear on offer and all sites in contact."""
+    field = {"shape": [40, 20 * MARKET_PAIRS], "regions": [2, MARKET_PAIRS], "mean": 4.5, "initial": "hot-cold"}
+    field |= {"hot": MARKET_HOT, "cold": COLD, "walls": "adiabatic", "seed": seed_of("market", m, n, repeat)}
+    market = {"enabled": True, "contact": 1.0, "gears": [[m, n]]}
+    battery = {"initial": 0.3}  # to owe from, should a trade turn out badly
+    more = {"relax": {"layers": 2}, "demon": {"lift": False}, "exchange": market, "battery": battery}
+    return play(1, (1, 32), field=field, **more)
 
 
 def market(scale: int) -> Finding:
@@ -183,32 +205,23 @@ def market(scale: int) -> Finding:
 
     Whatever region meets which: every hot site swaps with one cold site, so the total work has the law of independent pairs.
     """
-    tally, found = Tally(), []
-    x_hot, x_cold = boltzmann_factor(8.0), boltzmann_factor(COLD)
-    pairs = MARKET_BOX * MARKET_PAIRS
+    tally, runs, found = Tally(), 4 * scale, []
+    pairs = 400 * MARKET_PAIRS * runs
+    x_hot, x_cold = boltzmann_factor(MARKET_HOT), boltzmann_factor(COLD)
+    joint = np.outer(geometric(x_hot, 2 * CELLS), geometric(x_cold, CELLS))
     for m, n in GEARS[:3]:
         total = 0
-        for repeat in range(4 * scale):
-            field = {"shape": [40, 20 * MARKET_PAIRS], "regions": [2, MARKET_PAIRS], "mean": 4.5, "initial": "hot-cold"}
-            field |= {"hot": 8.0, "cold": COLD, "walls": "adiabatic", "seed": 8500 + 10 * repeat + m}
-            market = {"enabled": True, "contact": 1.0, "gears": [[m, n]]}
-            battery = {"initial": 0.3}  # to owe from, should a trade turn out badly
-            played = play(
-                1, (1, 32), field=field, relax={"layers": 2}, demon={"lift": False}, exchange=market, battery=battery
-            )
-            lost = int(played.fields[0].sum(dtype=np.int64)) - int(played.fields[1].sum(dtype=np.int64))
-            books = played.books
-            tally.see((books["partner"] >= 0).all(), "a region did not trade", 0)
-            work = int(books["gear"].sum())
-            tally.see(work == lost, f"batteries got {work} quanta of the {lost} that sites lost", 0)
+        for repeat in range(runs):
+            played = _market(m, n, repeat)
+            before, after = (int(field.sum(dtype=np.int64)) for field in played.fields)
+            work = int(played.books["gear"].sum())
+            tally.see((played.books["partner"] >= 0).all(), "a region did not trade", 0)
+            tally.see(work == before - after, f"batteries got {work} quanta of the {before - after} that sites lost", 0)
             total += work
-        law = work_law(m, n, geometric(x_hot, 400), geometric(x_cold, 400))
-        found.append(sum_p(*law, total, 4 * scale * pairs))
-        tally.values.append(
-            Value(f"⟨W⟩ a pair, {m}:{n}", float(thermal_work(m, n, x_hot, x_cold)), total / (4 * scale * pairs))
-        )
+        found.append(sum_p(*work_law(m, n, joint), total, pairs))
+        tally.values.append(Value(f"⟨W⟩ a pair, {m}:{n}", float(thermal_work(m, n, x_hot, x_cold)), total / pairs))
     statistic = f"exact law of the sum; {len(found)} tests, Bonferroni"
-    return tally.finding("pairs", statistic, samples=12 * scale * pairs, p_value=smallest(found))
+    return tally.finding("pairs", statistic, samples=len(found) * pairs, p_value=smallest(found))
 
 
 _THERMAL = "(m−n)[x_h^m/(1−x_h^m) − x_c^n/(1−x_c^n)]"
@@ -240,7 +253,7 @@ CHECKS = (
         "⟨⌊q/m⌋⟩ = x^m/(1−x^m)",
         "statistical",
         thermal_sites,
-        16,
+        64,
     ),
     Check(
         "gear: sorted pairs",
@@ -249,7 +262,7 @@ CHECKS = (
         "law of max and min",
         "statistical",
         sorted_pairs,
-        16,
+        64,
     ),
     Check(
         "gear: market",
@@ -258,6 +271,6 @@ CHECKS = (
         "⟨⌊q/m⌋⟩ = x^m/(1−x^m)",
         "statistical",
         market,
-        16,
+        32,
     ),
 )

@@ -15,7 +15,7 @@ from entropic.lattice import BlockGrid, Lattice, regular_cuts
 from entropic.machines.pump import EntropyPump
 from entropic.verification.check import Check, Finding, Tally, Value
 from entropic.verification.closed_forms import inverse_temperature
-from entropic.verification.samples import draw, play
+from entropic.verification.samples import draw, play, seed_of
 from entropic.verification.statistics import counts_of, heavy_mean_p, p_value, smallest
 
 __all__ = ["CHECKS", "heat_law"]
@@ -48,7 +48,7 @@ def fluctuation(scale: int) -> Finding:
     heats: list[NDArray[np.int64]] = []
     for repeat in range(4 * scale):
         field = {"shape": [2 * HALF, COLUMNS], "regions": [1, COLUMNS], "mean": (HOT + COLD) / 2, "initial": "hot-cold"}
-        field |= {"hot": HOT, "cold": COLD, "walls": "adiabatic", "seed": 11_000 + repeat}
+        field |= {"hot": HOT, "cold": COLD, "walls": "adiabatic", "seed": seed_of("fluctuation", repeat)}
         before, after = play(1, field=field, relax={"layers": 4 * SWEEPS}, demon={"lift": False}).fields
         halves = [part[:HALF].sum(axis=0, dtype=np.int64) for part in (before, after)]
         heats.append(halves[0] - halves[1])
@@ -114,8 +114,8 @@ def endoreversible(scale: int) -> Finding:
         ideal = curzon_ahlborn(hot, cold)
         best = min(GEARS, key=lambda gear: abs(1.0 - gear[1] / gear[0] - ideal))
         work = {
-            gear: np.concatenate([engines(*gear, hot, cold, 12_000 + 100 * r + 10 * number + i) for r in range(scale)])
-            for i, gear in enumerate(GEARS)
+            gear: np.concatenate([engines(*gear, hot, cold, seed_of("engine", number, *gear, r)) for r in range(scale)])
+            for gear in GEARS
         }
         for gear in GEARS:
             if gear != best:
@@ -138,7 +138,7 @@ CHECKS = (
         "Jarzynski, Wójcik 2004",
         "statistical",
         fluctuation,
-        16,
+        32,
     ),
     Check(
         "heat: endoreversible optimum",
@@ -147,6 +147,6 @@ CHECKS = (
         "Curzon, Ahlborn 1975",
         "statistical",
         endoreversible,
-        8,
+        32,
     ),
 )

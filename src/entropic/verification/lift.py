@@ -22,7 +22,7 @@ from entropic.verification.closed_forms import (
     record,
 )
 from entropic.verification.exchange import QUANTA, REGION, closed_boxes
-from entropic.verification.samples import play, thermal
+from entropic.verification.samples import play, seed_of, thermal
 from entropic.verification.statistics import binomial_p, counts_of, p_value, smallest
 
 __all__ = ["CHECKS", "bytes_p", "closed_p", "recorded_ones"]
@@ -50,7 +50,7 @@ def work(scale: int) -> Finding:
         p = chance_of_one(threshold)
         ones: list[NDArray[np.int64]] = []
         for repeat in range(scale):
-            quanta = _lifted(threshold, 6100 + 50 * repeat + threshold, 20, SIDE)["lift"][0]
+            quanta = _lifted(threshold, seed_of("work", threshold, repeat), 20, SIDE)["lift"][0]
             tally.see(not (quanta % threshold).any(), f"the work of a region is no multiple of θ = {threshold}", 0)
             ones.append(quanta // threshold)
         each = np.concatenate(ones)
@@ -91,12 +91,12 @@ def knowledge(scale: int) -> Finding:
     for threshold in THRESHOLDS:
         p, nats, tapes, total = chance_of_one(threshold), [], [], 0
         for repeat in range(scale):
-            books = _lifted(threshold, 6300 + 50 * repeat + threshold, 1)
+            books = _lifted(threshold, seed_of("record", threshold, repeat), 1)
             nats.append(float(books["record_nats"][0, 0]))
             ones = recorded_ones(sites, nats[-1])
             tally.see(ones == books["ones"][0, 0], f"a record of {nats[-1]!r} nats has no such number of ones", 0)
             total += ones or 0
-            region = thermal(MEAN, sites, 6400 + 50 * repeat + threshold).reshape(1, 1, 1, -1)
+            region = thermal(MEAN, sites, seed_of("tape", threshold, repeat)).reshape(1, 1, 1, -1)
             tapes.append(EntropyHarvester(threshold).record(region))
         found += [binomial_p(total, sites * scale, p), bytes_p(tapes, p)]
         tally.values.append(Value(f"I a site, θ = {threshold}", information(p), math.fsum(nats) / (sites * scale)))
@@ -113,7 +113,7 @@ def efficiency(scale: int) -> Finding:
     for threshold in THRESHOLDS:
         p, shares, total = chance_of_one(threshold), [], 0
         for repeat in range(scale):
-            books = _lifted(threshold, 6500 + 50 * repeat + threshold, 1)
+            books = _lifted(threshold, seed_of("yield", threshold, repeat), 1)
             quanta, nats = int(books["lift"].sum()), float(books["record_nats"].sum())
             ones, rest = divmod(quanta, threshold)
             shares.append(quanta * beta / nats)
@@ -139,7 +139,7 @@ def remainder(scale: int) -> Finding:
     cut = np.array(law[:threshold]) / sum(law[:threshold])
     counts = {True: np.zeros(cells, np.int64), False: np.zeros(cells, np.int64)}
     for repeat in range(scale):
-        field = {"shape": [SIDE, SIDE], "regions": [20, 20], "mean": MEAN, "seed": 6700 + repeat}
+        field = {"shape": [SIDE, SIDE], "regions": [20, 20], "mean": MEAN, "seed": seed_of("remainder", repeat)}
         played = play(1, field=field, relax={"layers": 0}, demon={"threshold": threshold})
         before, after = played.fields
         bits = before >= threshold
@@ -172,7 +172,7 @@ def closed(scale: int) -> Finding:
         tally.see(same, f"macrostate_law is not the formula, θ = {threshold}", 0)
         first, held, ones = [], [], []
         for repeat in range(scale):
-            books = closed_boxes(6800 + 50 * repeat + threshold, threshold, 3)[1]
+            books = closed_boxes(seed_of("closed", threshold, repeat), threshold, 3)[1]
             tally.see((books["lift"] == threshold * books["ones"]).all(), "the work is not θ n₁", 0)
             held.append(books["quanta"] + books["lift"])  # before: the tape is kept, so no heat was deposited
             ones.append(books["ones"])
@@ -197,7 +197,9 @@ def at_once(scale: int) -> Finding:
     law = [float(p) for p in ones_law(REGION, QUANTA, threshold)]
     for repeat in range(scale):
         field = {"shape": [256, 256], "regions": [64, 64], "mean": QUANTA / REGION, "initial": "microcanonical"}
-        played = play(1, field={**field, "seed": 6900 + repeat}, relax={"layers": 0}, demon={"threshold": threshold})
+        played = play(
+            1, field={**field, "seed": seed_of("at once", repeat)}, relax={"layers": 0}, demon={"threshold": threshold}
+        )
         counts += counts_of(played.books["ones"][0], REGION + 1)
     boxes, places = int(counts.sum()), np.arange(REGION + 1)
     values = (Value(f"⟨n₁⟩, θ = {threshold}", float(np.array(law) @ places), float(counts @ places) / boxes),)
@@ -214,7 +216,7 @@ CHECKS = (
         "P(q ≥ θ) of a geometric law",
         "statistical",
         work,
-        16,
+        96,
     ),
     Check(
         "lift: information",
@@ -223,7 +225,7 @@ CHECKS = (
         "Shannon 1948; at most ln(N+1) nats more for n₁",
         "statistical",
         knowledge,
-        16,
+        32,
     ),
     Check(
         "lift: yield",
@@ -232,7 +234,7 @@ CHECKS = (
         "quotient of the two",
         "statistical",
         efficiency,
-        16,
+        32,
     ),
     Check(
         "lift: what it leaves",
@@ -241,7 +243,7 @@ CHECKS = (
         "a geometric law has no memory",
         "statistical",
         remainder,
-        16,
+        64,
     ),
     Check(
         "lift: closed region",
@@ -250,7 +252,7 @@ CHECKS = (
         "inclusion and exclusion",
         "statistical",
         closed,
-        16,
+        48,
     ),
     Check(
         "lift: microcanonical start",
@@ -259,6 +261,6 @@ CHECKS = (
         "inclusion and exclusion",
         "statistical",
         at_once,
-        24,
+        96,
     ),
 )

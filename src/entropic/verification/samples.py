@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any, final
 
 import numpy as np
@@ -16,7 +17,7 @@ from entropic.initial import draw_block, lattice_of
 from entropic.lattice import BlockGrid
 from entropic.ledger import Ledger
 
-__all__ = ["Played", "Sites", "draw", "play", "thermal"]
+__all__ = ["Played", "Sites", "draw", "play", "seed_of", "thermal"]
 
 Sites = NDArray[Any]
 
@@ -35,6 +36,11 @@ class Played:
 
     fields: list[Sites]
     books: dict[str, NDArray[Any]]
+
+
+def seed_of(*key: str | int) -> int:
+    """A seed of its own for every key: 63 bits of its BLAKE2 digest."""
+    return int.from_bytes(blake2b(repr(key).encode(), digest_size=8).digest()) >> 1
 
 
 def draw(**field: Any) -> Sites:

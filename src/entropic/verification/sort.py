@@ -11,7 +11,7 @@ from entropic.machines.demon import MaxwellDemon
 from entropic.verification.check import Check, Finding, Tally, Value
 from entropic.verification.closed_forms import boltzmann_factor, information, larger_law, smaller_law
 from entropic.verification.lift import bytes_p, recorded_ones
-from entropic.verification.samples import Played, Sites, play, thermal
+from entropic.verification.samples import Played, Sites, play, seed_of, thermal
 from entropic.verification.statistics import binomial_p, counts_of, p_value, smallest, sum_p
 
 __all__ = ["CHECKS"]
@@ -40,13 +40,13 @@ def bits(scale: int) -> Finding:
     """Bits of the whole field, of regions, and of the tape."""
     tally, ones, tapes = Tally(), [], []
     for repeat in range(scale):
-        played = _sorted(7100 + repeat)
+        played = _sorted(seed_of("bits", repeat))
         hot, cold = _halves(played.fields[0])
         ones.append(played.books["sort_ones"][0])
         tally.see(
             np.array_equal(ones[-1], (hot < cold).sum(axis=1)), "a region's ones are not its pairs with q_i < q_j", 0
         )
-        run = thermal(MEAN, 2 * PAIRS, 7200 + repeat)
+        run = thermal(MEAN, 2 * PAIRS, seed_of("sort tape", repeat))
         tapes.append(MaxwellDemon().sort_between(run[:PAIRS].copy(), run[PAIRS:].copy()).packed)
     total = int(np.concatenate(ones).sum())
     tally.values.append(Value("P(bit)", CHANCE, total / (PAIRS * scale)))
@@ -55,17 +55,17 @@ def bits(scale: int) -> Finding:
     return tally.finding("pairs", statistic, samples=2 * PAIRS * scale, p_value=smallest(found))
 
 
-def _side(scale: int, hot: bool, seed: int) -> Iterator[tuple[Sites, Sites, Sites]]:
+def _side(scale: int, hot: bool) -> Iterator[tuple[Sites, Sites, Sites]]:
     for repeat in range(scale):
-        played = _sorted(seed + repeat)
+        played = _sorted(seed_of("hot half" if hot else "cold half", repeat))
         before, after = played.fields
         yield np.stack(_halves(before)), _halves(after)[0 if hot else 1], played.books["gradient"][0]
 
 
-def _half(scale: int, hot: bool, seed: int) -> Finding:
+def _half(scale: int, hot: bool) -> Finding:
     tally, counts, total = Tally(), np.zeros(CELLS, np.int64), 0
     law = (larger_law if hot else smaller_law)(X, CELLS)
-    for before, after, gradient in _side(scale, hot, seed):
+    for before, after, gradient in _side(scale, hot):
         expected = before.max(axis=0) if hot else before.min(axis=0)
         tally.see(
             np.array_equal(after, expected), f"a site of the {'hot' if hot else 'cold'} half is not max or min", 0
@@ -84,19 +84,19 @@ def _half(scale: int, hot: bool, seed: int) -> Finding:
 
 def colder(scale: int) -> Finding:
     """Sites of the cold halves."""
-    return _half(scale, False, 7300)
+    return _half(scale, False)
 
 
 def hotter(scale: int) -> Finding:
     """Sites of the hot halves, and the gradient in the books."""
-    return _half(scale, True, 7400)
+    return _half(scale, True)
 
 
 def knowledge(scale: int) -> Finding:
     """Nats of the record of one sort of the whole field."""
     tally, total, nats = Tally(), 0, []
     for repeat in range(scale):
-        books = _sorted(7500 + repeat, 1).books
+        books = _sorted(seed_of("sort record", repeat), 1).books
         nats.append(float(books["sort_nats"][0, 0]))
         ones = recorded_ones(PAIRS, nats[-1])
         tally.see(ones == books["sort_ones"][0, 0], f"a record of {nats[-1]!r} nats has no such number of ones", 0)
@@ -116,7 +116,7 @@ CHECKS = (
         "geometric laws",
         "statistical",
         bits,
-        16,
+        64,
     ),
     Check(
         "sort: colder half",
@@ -125,7 +125,7 @@ CHECKS = (
         "P(min ≥ k) = x^(2k)",
         "statistical",
         colder,
-        16,
+        64,
     ),
     Check(
         "sort: hotter half",
@@ -134,7 +134,7 @@ CHECKS = (
         "order statistics",
         "statistical",
         hotter,
-        16,
+        64,
     ),
     Check(
         "sort: information",
@@ -143,6 +143,6 @@ CHECKS = (
         "Shannon 1948",
         "statistical",
         knowledge,
-        16,
+        64,
     ),
 )
