@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -185,3 +186,13 @@ def test_the_full_set_is_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     scales = [check.full for check in suite_module.CHECKS]
     assert asked == [1] * len(scales) + scales
     assert min(scales) > 1
+
+
+def test_the_page_lists_the_checks() -> None:
+    """Laws and figures of docs/verification.md are of these checks."""
+    text = (Path(__file__).parents[1] / "docs" / "verification.md").read_text("utf-8")
+    for name in ("checks", "figures"):
+        table = text.split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
+        rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+        assert [row for row in rows[2:] if row] == [check.name for check in CHECKS]
+    assert all(f"| {check.measures} | {check.exact} | {check.source} |" in text for check in CHECKS)

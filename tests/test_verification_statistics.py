@@ -23,10 +23,10 @@ from entropic.verification.heat import COLD, HOT, heat_law
 from entropic.verification.moments import Moments
 from entropic.verification.statistics import (
     binomial_p,
-    chi_square,
     counts_of,
     heavy_mean_p,
     holm,
+    likelihood_ratio,
     normal_p,
     p_value,
     smallest,
@@ -58,9 +58,7 @@ def test_tables_are_even() -> None:
 
 
 def test_sums_are_even() -> None:
-    values, chances = work_law(
-        3, 2, np.outer(exact.geometric(Fraction(4, 5), 200), exact.geometric(Fraction(1, 2), 200))
-    )
+    values, chances = work_law(3, 2, np.outer(exact.geometric(Fraction(4, 5), 60), exact.geometric(Fraction(1, 2), 30)))
 
     def draw(rng: np.random.Generator) -> float:
         return sum_p(values, chances, int(rng.choice(values, 2000, p=chances).sum()), 2000)
@@ -116,15 +114,15 @@ def test_pearson_would_raise_false_alarms() -> None:
 
 
 def test_a_table_pools_and_loses_nothing() -> None:
-    statistic, freedom = chi_square([30, 1, 2, 3, 64], [0.3, 0.02, 0.02, 0.02, 0.64])
+    statistic, freedom = likelihood_ratio([30, 1, 2, 3, 64], [0.3, 0.02, 0.02, 0.02, 0.64])
     assert freedom == 1
-    pooled, _ = chi_square([30, 70], [0.3, 0.7])
+    pooled, _ = likelihood_ratio([30, 70], [0.3, 0.7])
     assert statistic == pytest.approx(pooled)
-    assert chi_square([5], [1.0]) == (0.0, 0)
+    assert likelihood_ratio([5], [1.0]) == (0.0, 0)
     with pytest.raises(ValueError, match="nothing to test"):
         p_value([([5], [1.0])])
     with pytest.raises(ValueError, match="sum to"):
-        chi_square([5, 5], [0.5, 0.4])
+        likelihood_ratio([5, 5], [0.5, 0.4])
     assert counts_of(np.array([0, 3, 9, 1]), 4).tolist() == [1, 1, 0, 2]
 
 
@@ -137,6 +135,10 @@ def test_the_far_tail_of_a_sum() -> None:
     for total in (1000, 1150, 1290, 800):
         exactly = min(1.0, 2 * min(stats.nbinom.cdf(total, 1000, 0.5), stats.nbinom.sf(total - 1, 1000, 0.5)))
         assert sum_p(np.arange(120), law, total, 1000) == pytest.approx(exactly, rel=1e-4, abs=1e-12)
+    law, many = exact.geometric(Fraction(3, 4), 400), 6 * 10**7  # as many as a full run draws
+    for quanta in (180_000_000, 180_100_000, 180_140_000, 179_850_000):
+        exactly = min(1.0, 2 * min(stats.nbinom.cdf(quanta, many, 0.25), stats.nbinom.sf(quanta - 1, many, 0.25)))
+        assert sum_p(np.arange(400), law, quanta, many) == pytest.approx(exactly, rel=1e-4, abs=1e-11)
     assert sum_p([0, 1], [0.5, 0.5], 10**9, 1000) == 0.0
     assert sum_p([-7, 3], [0.5, 0.5], -2 * 10**6, 10**6) > 0.99  # steps of 10: only every tenth sum can be
 
