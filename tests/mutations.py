@@ -181,7 +181,7 @@ def bath_quantum_lost(patch: Patch) -> None:
 
     def forgetful(*arguments: Any) -> Array:
         flows = exchange(*arguments)
-        flows[1, arguments[2] % 100 :: 100] -= flows[1, arguments[2] % 100 :: 100] > 0
+        flows[1, arguments[3] % 100 :: 100] -= flows[1, arguments[3] % 100 :: 100] > 0
         return flows
 
     patch.setattr(engine_block, "exchange_block", forgetful)

@@ -89,6 +89,10 @@ def break_exchange(
     def runs(view: Array, a: Array, b: Array, stride: int, lower: Array, seed: int, layer: int, *rest: Any) -> None:
         view[:, lower], view[:, lower + 1] = mix(view[:, lower], view[:, lower + 1], layer)
 
+    def runs_anew(old: Array, view: Array, *rest: Any) -> None:
+        view[...] = old
+        runs(view, *rest)
+
     def touching(rows: Array, base: Array, lower: Array, full: bool, seed: int, layer: int, *rest: Any) -> None:
         rows[:, lower], rows[:, lower + 1] = mix(rows[:, lower], rows[:, lower + 1], layer)
 
@@ -96,6 +100,7 @@ def break_exchange(
         low[...], high[...] = mix(low, high, layer)
 
     monkeypatch.setattr(engine_layers, "exchange_runs", runs)
+    monkeypatch.setattr(engine_layers, "exchange_runs_anew", runs_anew)
     monkeypatch.setattr(engine_layers, "exchange_touching", touching)
     monkeypatch.setattr(engine_layers, "exchange_seam", seam)
 

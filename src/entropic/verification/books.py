@@ -55,13 +55,13 @@ def contact(tally: Tally, draw: Draw) -> None:
     sites = draw.integers(0, 256 if baths is None else 20, lattice.shape).astype(np.uint8)
     start, layers, imported = sites.copy(), range(8), 0
     for layer in layers:
-        flows = exchange_block(sites, block, layer, 7, False, None, None, baths).sum(axis=1)
+        flows = exchange_block(sites, sites, block, layer, 7, False, None, None, baths).sum(axis=1)
         imported += int(flows[1] - flows[2] + flows[3] - flows[4])
         tally.see(flows[0] == 0, f"walls of {lattice.regions} regions keep {flows[0]} quanta")
     tally.see(_total(sites) == _total(start) + imported, f"exchange on {extents} changed the energy")
     if baths is None:
         for layer in reversed(layers):
-            exchange_block(sites, block, layer, 7, True, None, None)
+            exchange_block(sites, sites, block, layer, 7, True, None, None)
         tally.see(np.array_equal(sites, start), f"exchange on {extents} is not undone")
 
 

@@ -95,7 +95,7 @@ def engines(m: int, n: int, hot: float, cold: float, seed: int) -> NDArray[np.in
     upper, lower = sites[0, 0, 0], sites[0, 0, 1]
     for cycle in range(WARM_UP + CYCLES):
         layer = 4 * cycle + 1  # odd: the end faces meet the baths
-        exchange_block(sites, block, layer, seed, False, None, None, (hot, cold))
+        exchange_block(sites, sites, block, layer, seed, False, None, None, (hot, cold))
         before = sites.sum(axis=(0, 1, 2), dtype=np.int64)
         pump.swap(upper, lower)
         if cycle >= WARM_UP:
