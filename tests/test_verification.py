@@ -23,6 +23,7 @@ from entropic.verification.check import Tally
 from entropic.verification.suite import judged, measured
 from mutations import MUTATIONS, Mutation
 
+pytestmark = pytest.mark.timeout(600)  # with nothing compiled yet, on a busy machine
 STATISTICAL = sum(check.kind == "statistical" for check in CHECKS)
 
 
@@ -37,7 +38,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], lis
     """The object that the command prints, in a process of its own, and the lines of its progress."""
     place = tmp_path_factory.mktemp("verify")
     arguments = [sys.executable, "-m", "entropic.cli", "verify", "--quick", "--json"]
-    ran = subprocess.run(arguments, cwd=place, capture_output=True, text=True, timeout=280, env=os.environ, check=False)
+    ran = subprocess.run(arguments, cwd=place, capture_output=True, text=True, timeout=580, env=os.environ, check=False)
     assert ran.returncode == 0, ran.stderr
     assert list(place.iterdir()) == []
     return json.loads(ran.stdout), ran.stderr.splitlines()

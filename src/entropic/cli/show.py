@@ -89,7 +89,7 @@ def print_checks(report: Report) -> None:
         verdict = "[green]holds[/]" if outcome.holds else "[red]FAILS[/]"
         samples = f"{finding.samples:,} {finding.unit}"
         table.add_row(outcome.check.name, escape(outcome.check.exact), exact, found, samples, p, verdict)
-    out.print(table, width=out.width if out.is_terminal else _WIDE)
+    (out if out.is_terminal else Console(highlight=False, width=_WIDE)).print(table)
     out.print(
         f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold, by Holm's procedure at "
         f"{report.false_alarm:g} for all together; {report.seconds:.0f} s",
