@@ -81,14 +81,9 @@ def low_half_lost(patch: Patch) -> None:
     _given(patch, lambda high, low, size: (high * size) >> 16)
 
 
-def carry_lost(patch: Patch) -> None:
-    """Products of the halves are rounded down before they are added: the last words of a stretch fall short."""
-    _given(
-        patch,
-        lambda high, low, size: (
-            ((high * size) + (low * size >> 16)) >> 16 if size.max() < 3 else (high * size + (low >> 15)) >> 16
-        ),
-    )
+def rounded_to_nearest(patch: Patch) -> None:
+    """The shift is rounded to the nearest integer, not down."""
+    _given(patch, lambda high, low, size: ((high << 16 | low) * size + (1 << 31)) >> 32)
 
 
 def inverse_forwards(patch: Patch) -> None:
@@ -568,7 +563,7 @@ def lift_not_undone(patch: Patch) -> None:
 
 
 MUTATIONS: dict[str, tuple[Mutation, ...]] = {
-    "pair update: detailed balance": (given_place_missed, low_half_lost, carry_lost, inverse_forwards, cap_forgotten),
+    "pair update: detailed balance": (given_place_missed, low_half_lost, rounded_to_nearest, inverse_forwards, cap_forgotten),
     "pair update: uniform on its shell": (place_missed, short_word, coins),
     "equilibrium: thermal stays thermal": (coins, hotter(1.02)),
     "equilibrium: closed boxes forget their start": (coins, leaking_walls),

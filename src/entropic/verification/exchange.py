@@ -99,7 +99,7 @@ def shell_tables(runs: Iterable[list[Sites]]) -> tuple[Tables, Tables]:
         sums: dict[int, NDArray[np.int64]] = {}
         for (total, _), seen in shifts(before, after, layer).items():
             sums[total] = sums.get(total, 0) + seen
-            starts += [seen] if seen.sum() >= 5 * seen.size else []
+            starts += [seen.copy()] if seen.sum() >= 5 * seen.size else []  # a view would keep the whole table alive
         shells += [seen for seen in sums.values() if seen.sum() >= 5 * seen.size]
     return starts, shells
 
