@@ -228,8 +228,9 @@ def takes_one_less(patch: Patch) -> None:
 
 def unnumbered_record(patch: Patch) -> None:
     """A record's own number of ones is not counted: ln C(N, n₁) without ln(N + 1)."""
-    nats = LandauerEngine.nats_of
-    patch.setattr(LandauerEngine, "nats_of", lambda self, code: nats(self, code) - np.log(self.record_of(code)[0] + 1))
+    one, many = LandauerEngine.nats_of, LandauerEngine.record_nats
+    patch.setattr(LandauerEngine, "nats_of", lambda self, code: one(self, code) - np.log(self.record_of(code)[0] + 1))
+    patch.setattr(LandauerEngine, "record_nats", lambda self, ones: many(self, ones) - np.log(self.bits + 1))
 
 
 def bits_repeated(patch: Patch) -> None:

@@ -23,10 +23,11 @@ X = boltzmann_factor(MEAN)
 CHANCE = float(X / (1 + X))
 
 
-def _sorted(seed: int, regions: int = REGIONS) -> Played:
-    """A thermal field, every region of which is sorted once."""
+def _sorted(seed: int, regions: int = REGIONS, pairs: str = "halves") -> Played:
+    """A thermal field, every region of which is sorted once: its halves, or against its partner, across blocks too."""
     field = {"shape": [SIDE, SIDE], "regions": [regions, regions], "mean": MEAN, "seed": seed}
-    return play(1, field=field, relax={"layers": 0}, demon={"sort": True, "lift": False})
+    chunks = (4, 5) if pairs == "partners" else None
+    return play(1, chunks, field=field, relax={"layers": 0}, demon={"sort": True, "lift": False, "pairs": pairs})
 
 
 def _halves(field: Sites) -> tuple[Sites, Sites]:
@@ -37,22 +38,23 @@ def _halves(field: Sites) -> tuple[Sites, Sites]:
 
 
 def bits(scale: int) -> Finding:
-    """Bits of the whole field, of regions, and of the tape."""
-    tally, ones, tapes = Tally(), [], []
+    """Bits of halves of regions, of partner regions, and of the tape."""
+    tally, ones, tapes = Tally(), np.zeros(2, np.int64), []
     for repeat in range(scale):
         played = _sorted(seed_of("bits", repeat))
         hot, cold = _halves(played.fields[0])
-        ones.append(played.books["sort_ones"][0])
-        tally.see(
-            np.array_equal(ones[-1], (hot < cold).sum(axis=1)), "a region's ones are not its pairs with q_i < q_j", 0
-        )
+        found = played.books["sort_ones"][0]
+        same = np.array_equal(found, (hot < cold).sum(axis=1))
+        tally.see(same, "a region's ones are not its pairs with q_i < q_j", 0)
+        partners = _sorted(seed_of("partners", repeat), pairs="partners").books["sort_ones"][0]
+        ones += [found.sum(), partners.sum()]
         run = thermal(MEAN, 2 * PAIRS, seed_of("sort tape", repeat))
         tapes.append(MaxwellDemon().sort_between(run[:PAIRS].copy(), run[PAIRS:].copy()).packed)
-    total = int(np.concatenate(ones).sum())
-    tally.values.append(Value("P(bit)", CHANCE, total / (PAIRS * scale)))
-    found = [binomial_p(total, PAIRS * scale, CHANCE), bytes_p(tapes, CHANCE)]
-    statistic = "exact binomial of the ones, G of the tape's bytes; 2 tests, Bonferroni"
-    return tally.finding("pairs", statistic, samples=2 * PAIRS * scale, p_value=smallest(found))
+    for name, total in zip(("halves", "partners"), ones.tolist(), strict=True):
+        tally.values.append(Value(f"P(bit), {name}", CHANCE, total / (PAIRS * scale)))
+    tests = [*(binomial_p(total, PAIRS * scale, CHANCE) for total in ones.tolist()), bytes_p(tapes, CHANCE)]
+    statistic = "exact binomial of the ones, G of the tape's bytes; 3 tests, Bonferroni"
+    return tally.finding("pairs", statistic, samples=3 * PAIRS * scale, p_value=smallest(tests))
 
 
 def _side(scale: int, hot: bool) -> Iterator[tuple[Sites, Sites, Sites]]:
