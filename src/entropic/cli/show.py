@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from entropic.claims import Claim
 from entropic.errors import LawError
 
-__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary"]
+if TYPE_CHECKING:  # it brings scipy, which only one command needs
+    from entropic.verification import Report
+
+__all__ = ["err", "finish", "out", "print_checks", "print_claims", "print_laws", "print_summary"]
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
+_WIDE = 180  # columns of a table in a file, so that names and formulas stay whole
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:
@@ -80,3 +85,21 @@ def print_claims(claims: list[Claim]) -> None:
         verdict = f"[green]{claim.verdict}[/]" if claim.holds else f"[red]refuted[/]: {claim.verdict}"
         table.add_row(claim.claim, claim.unit, *(f"{v:,.4g}" for v in (claim.gross, claim.cost, claim.net)), verdict)
     out.print(table)
+
+
+def print_checks(report: Report) -> None:
+    table = Table("check", "exact value", "exact", "found", "samples", "p", "verdict", title="Checks")
+    for outcome in report.outcomes:
+        finding = outcome.finding
+        first = finding.values[0] if finding.values else None
+        exact, found = (f"{first.exact:.6g}", f"{first.found:.6g}") if first else ("", "")
+        p = f"{finding.misfits} misfits" if finding.p is None else f"{finding.p:.3g}"
+        verdict = "[green]holds[/]" if outcome.holds else "[red]FAILS[/]"
+        samples = f"{finding.samples:,} {finding.unit}"
+        table.add_row(outcome.check.name, escape(outcome.check.exact), exact, found, samples, p, verdict)
+    (out if out.is_terminal else Console(highlight=False, width=_WIDE)).print(table)
+    out.print(
+        f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold, by Holm's procedure at "
+        f"{report.false_alarm:g} for all together; {report.seconds:.0f} s",
+        soft_wrap=True,
+    )
