@@ -285,6 +285,13 @@ def temperature(sites: int, quanta: int) -> float:
 
 
 @_jit
+def temperature_rows(sites: int, quanta: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """`temperature` of regions of equal size, into ``out``; 1-D arrays."""
+    for row in range(out.size):
+        out[row] = temperature(sites, quanta[row])
+
+
+@_jit
 def record_nats(sites: int, ones: int, raw: bool) -> float:
     """Nats of one record of ``sites`` bits, ``ones`` of them set: raw ``N ln 2``, else ``ln C(N, n1) + ln(N + 1)``."""
     if raw:

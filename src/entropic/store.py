@@ -289,9 +289,8 @@ class RunStore:
             rows[name] = take[name][at - 1]
         quanta = rows["quanta"].ravel()
         region, warmth = np.empty(quanta.size), np.empty(quanta.size)
-        for i, q in enumerate(quanta):
-            region[i] = special.ln_multiplicity(sites, int(q))
-            warmth[i] = special.temperature(sites, int(q))
+        special.ln_multiplicity_rows(np.full(quanta.size, sites), quanta, region)
+        special.temperature_rows(sites, quanta, warmth)
         rows["entropy_region"] = region.reshape(rows["quanta"].shape)
         rows["temperature"] = warmth.reshape(rows["quanta"].shape)
         grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})

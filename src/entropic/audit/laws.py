@@ -96,7 +96,9 @@ class Second:
         self.energy = self.quanta0 + int(opening["battery"].sum())
 
     def _regions(self, quanta: NDArray[np.int64]) -> float:
-        return math.fsum(special.ln_multiplicity(self.lattice.region_sites, int(q)) for q in quanta)
+        nats = np.empty(quanta.size)
+        special.ln_multiplicity_rows(np.full(quanta.size, self.lattice.region_sites), quanta, nats)
+        return math.fsum(nats)
 
     def check(self, page: dict[str, NDArray[Any]]) -> None:
         sites = self.lattice.sites

@@ -117,6 +117,13 @@ class Replay:
             table = self._tables[bits] = np.concatenate([table, more])
         return table[ones]
 
+    def _nats_of(self, bits: int, ones: int) -> float:
+        """Nats of one record."""
+        table = self._tables.get(bits)
+        if table is None or ones >= table.size:
+            return float(self.nats(bits, np.array([ones]))[0])
+        return float(table[ones])
+
     def information(
         self, exact: Exact, energy: Exact, page: Page, relaxed: NDArray[np.int64], cycle: int, flows: GridFlows
     ) -> None:
@@ -230,7 +237,7 @@ class Replay:
 
     def _blank(self, out: dict[str, NDArray[Any]], r: int) -> None:
         bits, ones = self._record(self.waiting[r].popleft())
-        nats = float(self.nats(bits, np.array([ones]))[0])
+        nats = self._nats_of(bits, ones)
         out["erased_nats"][r] += nats
         self.tape[r] -= nats
         if not self.waiting[r]:
@@ -250,7 +257,7 @@ class Replay:
 
     def _price(self, quanta: int, code: int) -> int | None:
         bits, ones = self._record(code)
-        energy, certain = special.erasure_quanta_fast(self.sites, quanta, float(self.nats(bits, np.array([ones]))[0]))
+        energy, certain = special.erasure_quanta_fast(self.sites, quanta, self._nats_of(bits, ones))
         if certain:
             return None if energy == special.UNREACHABLE else int(energy)
         return entropy.erasure_quanta(self.sites, quanta, ones, self.kind, bits)

@@ -73,10 +73,12 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     for name in ("quanta", "battery", "entropy_hist"):
         first.equal(f"series: {name}", series[name], np.asarray(books[name][:])[ends - 1])  # type: ignore[index]
     n = lattice.region_sites
-    region = np.vectorize(lambda q: special.ln_multiplicity(n, int(q)), otypes=[float])(series["quanta"])
-    warmth = np.vectorize(lambda q: special.temperature(n, int(q)), otypes=[float])(series["quanta"])
-    first.equal("series: entropy_region", series["entropy_region"], region)
-    first.equal("series: temperature", series["temperature"], warmth)
+    quanta = series["quanta"].ravel()
+    region, warmth = np.empty(quanta.size), np.empty(quanta.size)
+    special.ln_multiplicity_rows(np.full(quanta.size, n), quanta, region)
+    special.temperature_rows(n, quanta, warmth)
+    first.equal("series: entropy_region", series["entropy_region"], region.reshape(series["quanta"].shape))
+    first.equal("series: temperature", series["temperature"], warmth.reshape(series["quanta"].shape))
     assert set(series) >= set(SERIES)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -12,20 +13,29 @@ from rich.table import Table
 from entropic.claims import Claim
 from entropic.errors import LawError
 
-__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary"]
+__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary", "require_lawful"]
+
+_WIDE = 160  # columns of a table that nobody looks at in a terminal
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:
+    """Show the outcome of a run; a `LawError` if a law is broken."""
     if as_json:
         click.echo(json.dumps(summary))
     else:
         print_summary(summary)
-    broken = [law["name"] for law in summary["laws"] if not law["holds"]]
-    if broken:
-        raise LawError(f"broken: {', '.join(broken)}.", f"see 'entropic audit {summary['store']}'")
+    require_lawful(summary)
+
+
+def require_lawful(*summaries: dict[str, Any]) -> None:
+    """Raise a `LawError` if a law is broken in any of the runs."""
+    for summary in summaries:
+        broken = [law["name"] for law in summary["laws"] if not law["holds"]]
+        if broken:
+            raise LawError(f"broken: {', '.join(broken)}.", f"see 'entropic audit {summary['store']}'")
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -54,7 +64,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     )
 
 
-def print_laws(laws: list[dict[str, Any]]) -> None:
+def print_laws(laws: list[dict[str, Any]], show: Console = out) -> None:
     table = Table("law", "holds", "margin", "detail", title="Laws")
     for law in laws:
         table.add_row(
@@ -63,12 +73,22 @@ def print_laws(laws: list[dict[str, Any]]) -> None:
             f"{law['margin']:.4g}",
             law.get("detail", ""),
         )
-    out.print(table)
+    show.print(table)
 
 
-def print_claims(claims: list[Claim]) -> None:
-    table = Table("claim", "unit", "gross", "cost", "net", "verdict", title="Claims of the original document")
+def print_claims(claims: Iterable[Claim], show: Console = out) -> None:
+    """The claims table: figures of the act that speaks best for each claim."""
+    table = Table("claim", "act", "gross", "cost", "net", "verdict", title="Claims of the original document")
     for claim in claims:
-        verdict = f"[green]{claim.verdict}[/]" if claim.holds else f"[red]refuted[/]: {claim.verdict}"
-        table.add_row(claim.claim, claim.unit, *(f"{v:,.4g}" for v in (claim.gross, claim.cost, claim.net)), verdict)
-    out.print(table)
+        colour = {True: "green", False: "red", None: "yellow"}[claim.holds]
+        act = "all" if claim.act is None and claim.holds is not None else str(claim.act or "")
+        figures = (_number(value) for value in (claim.gross, claim.cost, claim.net))
+        table.add_row(f"{claim.claim} [dim]({claim.unit})[/]", act, *figures, f"[{colour}]{claim.verdict}[/]")
+    wide = show if show.is_terminal else Console(file=show.file, highlight=False, width=_WIDE)
+    wide.print(table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from entropic.engine.cluster import Where, connect
 from entropic.engine.plan import Plan, make_plan
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = ["Stop", "chosen_place", "execute", "free_memory", "planned", "where_options"]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -60,7 +60,7 @@ def free_memory() -> int:
     return int(0.9 * free)
 
 
-class _Stop:
+class Stop:
     """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
 
     def __init__(self) -> None:
@@ -76,18 +76,19 @@ class _Stop:
         err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[Stop]:
         old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
 
 @contextmanager
-def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None) -> Iterator[Observer]:
-    stop = _Stop()
+def _observed(
+    total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None, stop: Stop
+) -> Iterator[Observer]:
     columns = (
         SpinnerColumn(),
         TextColumn("cycle"),
@@ -97,7 +98,7 @@ def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, in
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with stop.listening(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("run", total=total, completed=start, rate="")
 
         def progress(cycle: int) -> None:
@@ -117,8 +118,12 @@ def execute(
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
     booked: Callable[[RunStore, int], None] | None = None,
+    stop: Stop | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
-    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer.
+
+    ``stop``: of a caller that listens already, for longer than this run.
+    """
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
     with connect(where) as executor:
@@ -131,6 +136,10 @@ def execute(
             f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
             f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
         )
-        with _observed(config.run.cycles, 0, config.field.sites, booked) as observer:
+        asked = stop or Stop()
+        with (
+            nullcontext() if stop else asked.listening(),
+            _observed(config.run.cycles, 0, config.field.sites, booked, asked) as observer,
+        ):
             computer = start(executor, plan.chunks, plan.epoch, observer)
             return computer, computer.run()
