@@ -132,6 +132,9 @@ def test_runs(
     args = (outer, middle, stride, lower, np.uint64(seed), layer, q_max)
     kernels.exchange_runs(array, *args, inverse, *buffers)
     assert np.array_equal(array, expected)
+    anew = np.full_like(start, 77)
+    kernels.exchange_runs_anew(start, anew, *args, inverse, *buffers)
+    assert np.array_equal(anew, expected)
     kernels.exchange_runs(array, *args, not inverse, *buffers)
     assert np.array_equal(array, start)
 
@@ -281,6 +284,18 @@ def test_short_runs_fill_many_chunks(run: int, stride: int, inverse: bool) -> No
     middle, buffers = np.array([3]), kernels.scratch()
     kernels.exchange_runs(array, outer, middle, stride, lower, np.uint64(12), 6, 255, inverse, *buffers)
     assert np.array_equal(array, expected)
+
+
+@pytest.mark.parametrize("run", [CHUNK - 1, CHUNK, 3 * CHUNK + 5])
+def test_long_runs_go_anew_piece_by_piece(run: int) -> None:
+    old = quanta("hot", (2, 7, 2, run), np.uint8, 255, 8)
+    outer, middle, lower = np.array([3, 10**9]), np.array([0, 5 * run]), np.array([1, 5])
+    rest = (outer, middle, 11 * run, lower, np.uint64(4), 9, 255, False, *kernels.scratch())
+    expected, anew, before = old.copy(), np.full_like(old, 77), old.copy()
+    kernels.exchange_runs(expected, *rest)
+    kernels.exchange_runs_anew(old, anew, *rest)
+    assert np.array_equal(anew, expected) and np.array_equal(old, before)
+    assert not np.array_equal(anew, old)
 
 
 @pytest.mark.parametrize("walls", [False, True])
@@ -684,14 +699,13 @@ def test_counters_do_not_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_face_totals(counts: Quad, region: Quad, axis: int, cap: tuple[Any, int], kind: str, sign: int, n: int) -> None:
     dtype, q_max = cap
     a, b, c, d = (i * j for i, j in zip(counts, region, strict=True))
-    field = view_of(kind, (a, b, c, d), dtype, q_max, n)
+    field = quanta(kind, (a, b, c, d), dtype, q_max, n)
     x = n % field.shape[axis]
-    plane = field[tuple(slice(x, x + 1) if k == axis else slice(None) for k in range(4))]
     expected = reference.face_totals(field, region, axis, x)
     out = np.arange(expected.size, dtype=np.int64).reshape(expected.shape)
     before = out.copy()
     tile = np.array([1 if k == axis else m for k, m in enumerate(region)], np.int64)
-    kernels.face_totals(plane, tile, sign, out)
+    kernels.face_totals(field, axis, x, tile, sign, out)
     assert np.array_equal(out, before + sign * expected)
 
 

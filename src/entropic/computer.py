@@ -22,10 +22,10 @@ from entropic.engine.checkpoint import (
     discard,
     generations,
     is_damage,
-    load_block,
     load_carried,
     newest_sound,
     prune,
+    reload_block,
     write_block,
 )
 from entropic.engine.cluster import Executor, SerialExecutor
@@ -109,10 +109,6 @@ def _opening(state: BlockState, block: Block) -> dict[str, NDArray[Any]]:
 
 def _books(state: BlockState) -> tuple[Row, ...]:
     return state.rows
-
-
-def _flushed(state: BlockState) -> BlockState:
-    return state.flushed()
 
 
 def _write_tape(state: BlockState, block: Block, path: str, first: int, last: int) -> int:
@@ -243,7 +239,7 @@ class EntropicComputer:
     def _load(self, generation: Generation) -> None:
         drive = self._drive
         path = str(generation.path.resolve())
-        drive.states = [drive.submit("load", b.number, load_block, b, path) for b in self.grid.blocks]
+        drive.replace([drive.submit("load", b.number, reload_block, b, path) for b in self.grid.blocks])
         drive.decisions.carried = load_carried(generation.path)
 
     def _start(self) -> None:
@@ -273,10 +269,7 @@ class EntropicComputer:
             raise
         self.store.link_field(generation.path)
         prune(directory)
-        if isinstance(executor, SerialExecutor):
-            drive.states = drive.each("flushed", _flushed)
-        else:
-            self._load(generation)
+        self._load(generation)
 
     def _advance(self, last: int) -> Ledger:
         """Cycles up to ``last`` (or until told to stop), books and a checkpoint."""

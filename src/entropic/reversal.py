@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from entropic.computer import Observer
 from entropic.config import Config
 from entropic.engine.block import Inputs, UndoError
-from entropic.engine.checkpoint import begin, commit, digest_text, load_block, newest_sound, write_block
+from entropic.engine.checkpoint import begin, commit, digest_text, load_block, newest_sound, reload_block, write_block
 from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
 from entropic.engine.program import Segment, Step
@@ -140,7 +140,7 @@ def reverse(
                     old, root = root, str(commit(temporary, end, grid, parts).path)
                     if Path(old).parent == Path(scratch).resolve():
                         shutil.rmtree(old)
-                    drive.states = [drive.submit("load", b.number, load_block, b, root) for b in grid.blocks]
+                    drive.replace([drive.submit("load", b.number, reload_block, b, root) for b in grid.blocks])
             differing = sum(executor.gather(drive.blocked("compare", _compare, config)))
             reached = executor.gather(drive.blocked("digest", _digest))
     except UndoError as error:

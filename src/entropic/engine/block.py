@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from entropic.engine.buffers import empty_like
 from entropic.engine.layers import exchange_block
 from entropic.engine.program import LayerStep, Segment, Stage, Step
 from entropic.engine.rules import Contact, Deal, Rules, Supply
@@ -65,12 +66,14 @@ class Inputs:
 
 def advance(state: BlockState, block: Block, segment: Segment, rules: Rules, given: Inputs) -> BlockState:
     """Run a segment on a block; returns a new state."""
-    array = state.array.copy()
+    old, array = state.array, empty_like(state.array)
+    if not isinstance(segment.operations[0], LayerStep):
+        np.copyto(array, old)
     state = replace(state, array=array, heat=state.heat.copy(), baths=state.baths.copy())
     for number, step in enumerate(segment.operations):
         if isinstance(step, LayerStep):
-            faces = (given.before, given.after) if number == 0 else (None, None)
-            flows = exchange_block(array, block, step.layer, rules.seed, step.inverse, *faces, rules.baths)
+            whence, faces = (array, (None, None)) if number else (old, (given.before, given.after))
+            flows = exchange_block(whence, array, block, step.layer, rules.seed, step.inverse, *faces, rules.baths)
             state.heat[:] += flows[0]
             state.baths[:] += flows[1:]
         elif step.inverse:

@@ -24,6 +24,7 @@ _LOOPBACK = "127.0.0.1"
 _QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
+_LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _RESTART = "start it again, then run 'entropic resume'"
 _SETTINGS = {
@@ -32,6 +33,9 @@ _SETTINGS = {
     "distributed.scheduler.allowed-failures": 3,
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "60s",
+    # Workers keep the memory that they use over and over: by default they give it back, and fetch every page anew.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 << 20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,
 }
 
 
@@ -50,6 +54,9 @@ class Executor(Protocol):
 
     def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
         """Wait until all are done; ``poll`` is called several times a second and may raise."""
+
+    def release(self, handles: Sequence[Any]) -> None:
+        """Give results up at once, without waiting for this process to collect its garbage."""
 
     def peak_bytes(self) -> int:
         """Largest sum of resident memory, of all processes, seen so far."""
@@ -74,6 +81,9 @@ class SerialExecutor:
 
     def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
         poll()
+
+    def release(self, handles: Sequence[Any]) -> None:
+        pass
 
     def peak_bytes(self) -> int:
         self._peak = max(self._peak, psutil.Process().memory_info().rss)
@@ -114,6 +124,7 @@ class DaskExecutor:
         self.workers = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
+        self._looked = self._alive = 0.0
 
     def _info(self) -> dict[str, Any]:
         """What the scheduler says of each worker, by address; asked anew, for a stopped scheduler says nothing."""
@@ -144,8 +155,8 @@ class DaskExecutor:
         return list(found)
 
     def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
-        alone = time.monotonic()
         waiting = list(handles)
+        self._alive = time.monotonic()
         while waiting:
             with _answering(), suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
                 wait(waiting, timeout=0.25)
@@ -154,11 +165,21 @@ class DaskExecutor:
                 self._fail(failed[0])
             waiting = [f for f in waiting if f.status != "finished"]
             poll()
-            self._watch()
-            if self._info():
-                alone = time.monotonic()
-            elif time.monotonic() - alone > _QUIET_SECONDS:
-                raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
+            if time.monotonic() - self._looked > _LOOK_SECONDS:
+                self._look()
+
+    def _look(self) -> None:
+        """See whether there are workers, and how much memory is in use."""
+        self._watch()
+        self._looked = time.monotonic()
+        if self._info():
+            self._alive = time.monotonic()
+        elif time.monotonic() - self._alive > _QUIET_SECONDS:
+            raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
+
+    def release(self, handles: Sequence[Any]) -> None:
+        for future in handles:
+            future.release()
 
     def _fail(self, future: Future) -> None:
         if future.status != "error":

@@ -128,6 +128,11 @@ class Drive:
         for block in grid.blocks:
             self._owner[block.region_ids] = block.number
 
+    def replace(self, states: list[Any]) -> None:
+        """Go on from other states, and give the old ones up."""
+        old, self.states = self.states, states
+        self.executor.release(old)
+
     def each(self, name: str, function: Callable[..., Any]) -> list[Any]:
         """Submit ``function(state)`` for every block."""
         return [self.submit(name, b.number, function, self.states[b.number]) for b in self.grid.blocks]
@@ -241,7 +246,7 @@ class Drive:
                     "block", number, _step, state, block, segment, self.rules, given, before, after, others, reader
                 )
             )
-        self.states = new
+        self.replace(new)
         return marks
 
     def go(
@@ -270,6 +275,8 @@ class Drive:
             while len(flight) > limit:
                 handles, cycle = flight.popleft()
                 self.executor.finish(handles, lambda: None)
+                if handles is not self.states:
+                    self.executor.release(handles)
                 self.progress(cycle)
 
         for segment in segments(self.grid, self.config, first, last, inverse):
@@ -282,6 +289,6 @@ class Drive:
             land(_WINDOW)
             if stopping and segment.closed:
                 break
-        flight.append((list(self.states), done))
+        flight.append((self.states, done))
         land(0)
         return done

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropic.initial import draw_bath
-from entropic.kernels import exchange_runs, exchange_seam, exchange_touching, face_totals, scratch
+from entropic.kernels import exchange_runs, exchange_runs_anew, exchange_seam, exchange_touching, face_totals, scratch
 from entropic.lattice import Block
 from entropic.randomness import BEYOND
 
@@ -15,16 +15,21 @@ __all__ = ["exchange_block", "take_face"]
 Sites = NDArray[np.generic]
 
 
+def _rows(axis: int, chosen: slice) -> tuple[slice, ...]:
+    return tuple(chosen if a == axis else slice(None) for a in range(4))
+
+
 def _plane(axis: int, x: int) -> tuple[slice, ...]:
-    return tuple(slice(x, x + 1) if a == axis else slice(None) for a in range(4))
+    return _rows(axis, slice(x, x + 1))
 
 
 def take_face(array: Sites, axis: int, last: bool) -> Sites:
     """A copy of the first or last plane of a block."""
-    return np.ascontiguousarray(array[_plane(axis, array.shape[axis] - 1 if last else 0)])
+    return array[_plane(axis, array.shape[axis] - 1 if last else 0)].copy()  # a view would keep the whole block alive
 
 
 def exchange_block(
+    old: Sites,
     array: Sites,
     block: Block,
     layer: int,
@@ -34,12 +39,14 @@ def exchange_block(
     after: Sites | None,
     baths: tuple[float, float] | None = None,
 ) -> NDArray[np.int64]:
-    """Apply a layer (or undo it) to a block, in place.
+    """Apply a layer (or undo it) to a block.
 
     Parameters
     ----------
-    array : uint8 or uint16 [a, b, c, d]
+    old : uint8 or uint16 [a, b, c, d]
         The block's sites.
+    array : uint8 or uint16 [a, b, c, d]
+        Where they go; ``old`` itself for a layer in place.
     before, after : array or None
         The neighbours' planes, where pairs cross a seam.
     baths : (float, float) or None
@@ -60,18 +67,20 @@ def exchange_block(
     walls = inside[(inside + 1) % region == 0]
     flows = np.zeros((5, *block.box.shape), np.int64)
     heat = flows[0]
+    upward = np.zeros(block.box.shape, np.int64)  # what each row of regions along the axis gives to the row above it
     tile = np.array([1 if a == axis else n for a, n in enumerate(lattice.region_shape)], np.int64)
 
-    def tally(plane: Sites, row: int, sign: int, into: NDArray[np.int64] = heat) -> None:
-        """Count quanta of a plane as coming into the regions of row ``row`` along the axis."""
-        face_totals(plane, tile, sign, into[_plane(axis, row)])
+    def tally(sites: Sites, row: int, sign: int, into: NDArray[np.int64] = heat, x: int = 0) -> None:
+        """Count quanta of a plane (of the only one, where none is named) as coming into row ``row`` of regions."""
+        face_totals(sites, axis, x, tile, sign, into[_plane(axis, row)])
 
-    for sign in (-1, 1):
-        for x in walls:
-            tally(array[_plane(axis, x)], x // region, sign)
-            tally(array[_plane(axis, x + 1)], x // region + 1, sign)
-        if sign < 0 and inside.size:
-            _inside(array, block, axis, inside, layer, seed, inverse)
+    for sign in (1, -1):
+        for x in walls:  # a pair keeps its sum, so its lower site tells what both sides of the wall got
+            tally(old if sign > 0 else array, x // region, sign, upward, x)
+        if sign > 0:
+            _inside(old, array, block, axis, inside, layer, seed, inverse)
+    heat -= upward
+    heat[_rows(axis, slice(1, None))] += upward[_rows(axis, slice(-1))]
 
     def seam(low: Sites, high: Sites, low_coordinate: int) -> tuple[Sites, Sites]:
         low, high = low.copy(), high.copy()
@@ -155,13 +164,15 @@ def _face_bases(block: Block, axis: int, coordinate: int) -> NDArray[np.int64]:
 
 
 def _inside(
-    array: Sites, block: Block, axis: int, lower: NDArray[np.int64], layer: int, seed: int, inverse: bool
+    old: Sites, array: Sites, block: Block, axis: int, lower: NDArray[np.int64], layer: int, seed: int, inverse: bool
 ) -> None:
-    """Pairs whose sites are both in the block."""
+    """Pairs whose sites are both in the block; the other sites stay as they are."""
     lattice, shape, key = block.lattice, array.shape, np.uint64(seed)
     high, low = scratch()
     if lattice.strides[axis] == 1:
         # Axes after this one, if any, have extent 1.
+        if old is not array:
+            np.copyto(array, old)
         rows = array.reshape(-1, shape[axis])
         base = block.row_bases(tuple(range(axis)))
         exchange_touching(rows, base, lower, key, layer, lattice.q_max, inverse, high, low)
@@ -171,22 +182,15 @@ def _inside(
     while cut > axis + 1 and shape[cut] == lattice.shape[cut]:
         cut -= 1
     outer, middle = tuple(range(axis)), tuple(range(axis + 1, cut))
-    view = array.reshape(int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 : cut])), -1)
+    seen = (int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 : cut])), -1)
     start = block.sites.start
     within = block.row_bases(middle) - sum(o * s for o, s in zip(start, lattice.strides, strict=True))
-    exchange_runs(
-        view,
-        block.row_bases(outer),
-        within,
-        lattice.strides[axis],
-        lower,
-        key,
-        layer,
-        lattice.q_max,
-        inverse,
-        high,
-        low,
-    )
+    places = block.row_bases(outer), within, lattice.strides[axis], lower
+    given = *places, key, layer, lattice.q_max, inverse, high, low
+    if old is array:
+        exchange_runs(array.reshape(seen), *given)
+    else:
+        exchange_runs_anew(old.reshape(seen), array.reshape(seen), *given)
 
 
 def _seam(

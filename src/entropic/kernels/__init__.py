@@ -7,7 +7,7 @@ agrees with it bit for bit.
 
 from entropic.kernels.contact import put_run, take_run
 from entropic.kernels.deposit import add_heat, remove_heat
-from entropic.kernels.exchange import exchange_runs, exchange_seam, exchange_touching, scratch
+from entropic.kernels.exchange import exchange_runs, exchange_runs_anew, exchange_seam, exchange_touching, scratch
 from entropic.kernels.gear import gear_swap, gear_unswap
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
 from entropic.kernels.network import NOT_UNIQUE, UNIQUE, nearest_supplier, prove_flow
@@ -32,6 +32,7 @@ __all__ = [
     "drop_ones",
     "drop_ones_where",
     "exchange_runs",
+    "exchange_runs_anew",
     "exchange_seam",
     "exchange_touching",
     "face_totals",

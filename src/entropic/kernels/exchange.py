@@ -7,7 +7,7 @@ from numba import njit
 
 from entropic.randomness import GROUP_WORDS, PURPOSE_EXCHANGE, fill_words, words
 
-__all__ = ["exchange_runs", "exchange_seam", "exchange_touching", "scratch"]
+__all__ = ["exchange_runs", "exchange_runs_anew", "exchange_seam", "exchange_touching", "scratch"]
 
 _CHUNK_GROUPS = 32
 _SHORT = 8  # sites of a run up to which single words come cheaper than whole groups
@@ -142,6 +142,12 @@ def _scattered(lower, upper, index, layer, seed, q_max, inverse, high32, low32):
 
 
 @njit(nogil=True, cache=True)
+def _copy(to, run, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        to[i] = run[i]
+
+
+@njit(nogil=True, cache=True)
 def _split(run, even, odd, n):  # type: ignore[no-untyped-def]
     for i in range(n):
         even[i] = run[2 * i]
@@ -181,6 +187,27 @@ def _narrow(planes, base, stride, lower, layer, seed, q_max, inverse, high32, lo
 
 
 @njit(nogil=True, cache=True)
+def _planes(array, outer, outer_base, middle_base, stride, lower, layer, seed, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+    """Exchange planes of array[outer], in place."""
+    run = array.shape[3]
+    if run <= stride <= _CLOSE and array.shape[2] == 1:
+        base = outer_base[outer] + middle_base[0]
+        _narrow(array[outer, :, 0], base, stride, lower, layer, seed, q_max, inverse, high, low)
+        return
+    for x in lower:
+        if run <= _SHORT:
+            index = np.empty(middle_base.size * run, np.int64)
+            for i in range(index.size):
+                index[i] = outer_base[outer] + x * stride + middle_base[i // run] + i % run
+            a, b = array[outer, x].reshape(-1), array[outer, x + 1].reshape(-1)
+            _scattered(a, b, index, layer, seed, q_max, inverse, high, low)
+            continue
+        for m in range(array.shape[2]):
+            first = outer_base[outer] + x * stride + middle_base[m]
+            _rows(array[outer, x, m], array[outer, x + 1, m], first, run, layer, seed, q_max, inverse, high, low)
+
+
+@njit(nogil=True, cache=True)
 def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
     """Exchange planes ``x`` and ``x + 1`` for every x in ``lower`` (an axis that is not the fastest).
 
@@ -199,23 +226,32 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
     high, low : uint32
         Buffers from `scratch`.
     """
+    for o in range(array.shape[0]):
+        _planes(array, o, outer_base, middle_base, stride, lower, layer, seed, q_max, inverse, high, low)
+
+
+@njit(nogil=True, cache=True)
+def exchange_runs_anew(old, array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
+    """`exchange_runs` of ``old`` into ``array``: a copy of what is long goes along, piece by piece, at almost no cost."""
     run = array.shape[3]
     for o in range(array.shape[0]):
-        if run <= stride <= _CLOSE and array.shape[2] == 1:
-            base = outer_base[o] + middle_base[0]
-            _narrow(array[o, :, 0], base, stride, lower, layer, seed, q_max, inverse, high, low)
+        if run <= max(_CLOSE, _SHORT):
+            array[o] = old[o]
+            _planes(array, o, outer_base, middle_base, stride, lower, layer, seed, q_max, inverse, high, low)
             continue
+        alone = np.ones(array.shape[1], np.bool_)
         for x in lower:
-            if run <= _SHORT:
-                index = np.empty(middle_base.size * run, np.int64)
-                for i in range(index.size):
-                    index[i] = outer_base[o] + x * stride + middle_base[i // run] + i % run
-                a, b = array[o, x].reshape(-1), array[o, x + 1].reshape(-1)
-                _scattered(a, b, index, layer, seed, q_max, inverse, high, low)
-                continue
+            alone[x] = alone[x + 1] = False
             for m in range(array.shape[2]):
                 first = outer_base[o] + x * stride + middle_base[m]
-                _rows(array[o, x, m], array[o, x + 1, m], first, run, layer, seed, q_max, inverse, high, low)
+                for done in range(0, run, CHUNK):
+                    end = min(done + CHUNK, run)
+                    a, b = array[o, x, m, done:end], array[o, x + 1, m, done:end]
+                    _copy(a, old[o, x, m, done:end], end - done)
+                    _copy(b, old[o, x + 1, m, done:end], end - done)
+                    _rows(a, b, first + done, end - done, layer, seed, q_max, inverse, high, low)
+        for x in np.flatnonzero(alone):
+            array[o, x] = old[o, x]
 
 
 @njit(nogil=True, cache=True)

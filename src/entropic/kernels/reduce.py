@@ -63,26 +63,52 @@ def _row_total(row, start, stop):  # type: ignore[no-untyped-def]
     return total
 
 
+_LANES = 1 << 16  # sites that are added up in 32 bits; of two bytes each, they might overflow from there on
+
+
 @njit(nogil=True, cache=True)
-def face_totals(plane, tile, sign, out):  # type: ignore[no-untyped-def]
+def _run_total(flat, start, stop):  # type: ignore[no-untyped-def]
+    """Sum of flat[start : stop], which lies in one piece: written for the vectoriser."""
+    total = np.int64(0)
+    for begin in range(start, stop, _LANES):
+        run = flat[begin : min(begin + _LANES, stop)]
+        lanes = np.uint32(0)
+        for i in range(run.size):
+            lanes += np.uint32(run[i])
+        total += np.int64(lanes)
+    return total
+
+
+@njit(nogil=True, cache=True)
+def face_totals(array, axis, x, tile, sign, out):  # type: ignore[no-untyped-def]
     """Add ``sign`` times the quanta of each region's share of a plane to ``out``.
 
     Parameters
     ----------
-    plane : uint8 or uint16 [a, b, c, d]
-        A plane of sites (its own axis has extent 1).
+    array : uint8 or uint16 [a, b, c, d]
+        C-contiguous.
+    axis, x : int
+        The plane: all sites at ``x`` along ``axis``.
     tile : int[4]
         Extents of a region's share of the plane (1 on the plane's own axis).
     out : int64 [a / tile0, b / tile1, c / tile2, d / tile3]
+        One on the plane's own axis.
     """
-    for i in range(plane.shape[0]):
-        for j in range(plane.shape[1]):
+    _, b, c, d = array.shape
+    flat = array.reshape(-1)
+    first = x * (b * c * d, c * d, d, 1)[axis]
+    whole = out.shape[3] == 1 and axis < 2  # rows of a region follow each other
+    length = tile[3] * tile[2] if whole else tile[3]
+    step = d * tile[2] if whole else d  # of a row, or of a region's rows together
+    for i in range(out.shape[0] * tile[0]):
+        for j in range(out.shape[1] * tile[1]):
             targets = out[i // tile[0], j // tile[1]]
-            for region in range(out.shape[2]):
-                for k in range(region * tile[2], (region + 1) * tile[2]):
-                    row = plane[i, j, k]
-                    for r in range(out.shape[3]):
-                        targets[region, r] += sign * np.int64(_row_total(row, r * tile[3], (r + 1) * tile[3]))
+            for k in range(out.shape[2] if whole else out.shape[2] * tile[2]):
+                place = first + (i * b + j) * c * d + k * step
+                region = k if whole else k // tile[2]
+                for r in range(out.shape[3]):
+                    start = place + r * tile[3]
+                    targets[region, r] += sign * _run_total(flat, start, start + length)
 
 
 @njit(nogil=True, cache=True)
