@@ -128,6 +128,11 @@ def test_entropies(demo: Demo, number: int) -> None:
     assert found["falls"] == int((steps < 0).sum())
     assert found["worst_fall"] == pytest.approx(max(0.0, float(-steps.min())), abs=1e-8)
     assert found["tape"] == pytest.approx(entries["tape"][-1].sum(), rel=CLOSE)
+    energy = found["energy"][0]
+    chance = float(mpmath.log(math.comb(energy + 16, 16) * 10**9))  # as many macrostates, times 1e9
+    assert found["chance_nats"] == pytest.approx(chance, rel=CLOSE)
+    assert found["chance"] == pytest.approx(chance * warmth(SITES, rows[-1].sum()), rel=CLOSE)
+    assert found["closed"] is True
 
 
 def test_information_and_its_price(demo: Demo) -> None:
@@ -315,11 +320,11 @@ ROUTED = Routed(flows=9, asked=100, compute=60, exported=30, loss=5, heat=60)
 SORT = SortTrial(regions=2, pairs=100, before=1, gradient=500, work=120, price=400)
 CIRCUIT = CircuitTrial(words=64, nats=9.0, price=50, reversible_price=0, agree=True, undone=True)
 PLAIN = ActFigures(
-    number=0, title="", cycles=100, sites=10**6, regions=1000, quantum_joule=4e-21, cycles_per_second=10.0, gross=300,
-    lifted=300, paid=0, information=1000.0, owed=900.0, owed_least=900.0, owed_here=1000.0, recorded=200.0, tape=200.0,
-    erased=0.0, least_paid=0.0, underpaid=0, harvesters=1000, energy=(5000, 5000), battery=(0, 300), drain=0.0,
-    field_nats=(900.0, 800.0), falls=3, worst_fall=2.5, laws=7, laws_held=7, tape_full=90, unpaid_from=0, idle_from=90,
-    machines=("field", "harvesters", "tape", "batteries"),
+    number=0, title="", closed=True, cycles=100, sites=10**6, regions=1000, quantum_joule=4e-21, cycles_per_second=10.0,
+    gross=300, lifted=300, paid=0, information=1000.0, owed=900.0, chance_nats=0.0, chance=0.0, owed_least=900.0,
+    owed_here=1000.0, recorded=200.0, tape=200.0, erased=0.0, least_paid=0.0, underpaid=0, harvesters=1000,
+    energy=(5000, 5000), battery=(0, 300), drain=0.0, field_nats=(900.0, 800.0), falls=3, worst_fall=2.5, laws=7,
+    laws_held=7, tape_full=90, unpaid_from=0, idle_from=90, machines=("field", "harvesters", "tape", "batteries"),
 )  # fmt: skip
 ACTS = (
     replace(PLAIN, number=1, sort=SORT, circuit=CIRCUIT, machines=(*PLAIN.machines, "sorter", "circuits")),
@@ -363,7 +368,7 @@ CASES: dict[str, tuple[Acts, Acts]] = {
     ),
     "week 6: 90 % of the entropy becomes energy": (changed(1, gross=900), changed(2, gross=899, information=1000.0)),
     "parallel harvesting multiplies the energy": (RICH, ACTS),
-    "energy = Σ ΔS · T · efficiency, from entropy reduced": (changed(1, lifted=1000), changed(1, lifted=999)),
+    "energy = Σ ΔS · T · efficiency, from entropy reduced": (changed(1, lifted=1001), changed(1, lifted=1000)),
     "100+ harvesters in parallel": (
         tuple(replace(a, harvesters=100) for a in ACTS), tuple(replace(a, harvesters=99) for a in ACTS),
     ),
@@ -426,6 +431,36 @@ def test_a_residual_that_cancels_is_one() -> None:
 
 def test_an_idle_gain_is_not_without_end() -> None:
     assert row(changed(2, gross=3 * 10**12, idle_from=900), "energy without end, the ultimate renewable").holds is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("free energy from thinking", "energy without end, the ultimate renewable", "entropy trades yield a profit"),
+        *("the demon's gradient is exploitable", "parallel harvesting multiplies the energy", "1 MW, cities powered"),
+        *(
+            "week 6: 25,000 units a cycle",
+            "week 6: 90 % of the entropy becomes energy",
+            "data centres run on the field",
+        ),
+    ],
+)
+def test_what_may_be_chance_keeps_no_promise(name: str) -> None:
+    lucky = tuple(replace(act, chance=1e40) for act in CASES[name][0])
+    assert row(lucky, name).holds is False
+
+
+def test_a_fluctuation_breaks_no_law() -> None:
+    for name in ("entropy always increases globally", "thermodynamic compliance: within Carnot"):
+        broken = CASES[name][1]
+        assert row(broken, name).holds is False
+        assert row([replace(act, chance_nats=999.0, chance=999.0) for act in broken], name).holds is True
+
+
+def test_a_field_that_baths_feed_proves_nothing() -> None:
+    for claim in judge([replace(act, closed=False) for act in RICH]):
+        assert claim.holds is None
+        assert claim.verdict == "not tried: baths feed the field"
 
 
 def test_the_full_size() -> None:

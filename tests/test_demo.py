@@ -159,6 +159,7 @@ def test_one_act_only(tmp_path: Path) -> None:
     answer = json.loads(made.stdout)
     assert [act["act"]["number"] for act in answer["acts"]] == [3]
     assert answer["store"] == "d/3-charged-field"
+    assert json.loads((tmp_path / "d" / "demo.json").read_text()) == answer
     assert answer["totals"]["gears"] > 0
     tried = {claim["claim"]: claim["holds"] for claim in answer["claims"]}
     assert tried["free energy from thinking"] is None

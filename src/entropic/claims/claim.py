@@ -80,12 +80,13 @@ class Question:
 
 
 def judge_one(question: Question, acts: Sequence[ActFigures]) -> Claim:
-    """Put one question to those of the acts that can tell and have run a cycle."""
-    able = [act for act in acts if act.number in question.acts and act.cycles]
+    """Put one question to those of the acts that can tell: closed ones that have run a cycle."""
+    able = [act for act in acts if act.number in question.acts and act.cycles and act.closed]
     answer = question.answer(able) if able else None
     if answer is None:
-        needs = " or ".join(map(str, question.acts))
-        return Claim(question.claim, question.unit, None, None, None, None, f"not tried: needs act {needs}", None)
+        closed = all(act.closed for act in acts)
+        needs = f"needs act {' or '.join(map(str, question.acts))}" if closed else "baths feed the field"
+        return Claim(question.claim, question.unit, None, None, None, None, f"not tried: {needs}", None)
     word = {True: "kept", False: "refuted", None: "not tried"}[answer.holds]
     verdict = f"{word}: {answer.because}" if answer.because else word
     net = answer.gross - answer.cost

@@ -20,16 +20,21 @@ Answering = Callable[[Sequence[ActFigures]], Answer]
 
 def _short(act: ActFigures) -> str:
     """Why a gross figure does not help."""
+    if act.net > 0:
+        return "the rest may be chance"
     return "its information costs more" if act.paid + act.owed > 0 else "it uses up more of the charge"
 
 
 def _at_least(target: float, share: Callable[[ActFigures], float], each: str) -> Answering:
-    """Whether any act nets ``target``, counted in ``share(act)`` parts of its whole."""
+    """Whether any act nets ``target``, beyond chance, counted in ``share(act)`` parts of its whole."""
+
+    def keeps(act: ActFigures) -> bool:
+        return (act.net - act.chance) / share(act) >= target
 
     def answer(acts: Sequence[ActFigures]) -> Answer:
-        act = best(acts, lambda a: a.net / share(a) >= target, lambda a: a.gross / share(a))
+        act = best(acts, keeps, lambda a: a.gross / share(a))
         gross, cost = act.gross / share(act), act.cost / share(act)
-        if gross - cost >= target:
+        if keeps(act):
             return Answer(act.number, gross, cost, True)
         because = f"gross only, {_short(act)}" if gross >= target else f"not reached, not even gross{each}"
         return Answer(act.number, gross, cost, False, because)
@@ -69,23 +74,27 @@ def _efficient(target: float) -> Answering:
         means = "W/exergy" if act.spent else "W/TI"
         others = ", ".join(f"act {a.number} {share(a):.1%}" for a in acts if a is not act)
         because = f"{means} = {share(act):.1%}" + (f" ({others})" if others else "")
-        return Answer(act.number, float(act.gross), _bought(act), share(act) >= target, because)
+        holds = act.gross - act.chance >= target * _bought(act) > 0
+        return Answer(act.number, float(act.gross), _bought(act), holds, because)
 
     return answer
 
 
+def _gains(act: ActFigures) -> bool:
+    return act.gains(act.gross, act.cost)
+
+
 def _parallel(acts: Sequence[ActFigures]) -> Answer:
-    act = best(acts, lambda a: a.net > 0, lambda a: a.net / a.regions)
+    act = best(acts, _gains, lambda a: a.net / a.regions)
     gross, cost = act.gross / act.regions, act.cost / act.regions
-    net = gross - cost
-    because = f"{act.regions:,} regions net {act.regions:,} times {net:,.4g}"
-    return Answer(act.number, gross, cost, net > 0, because)
+    because = f"{act.regions:,} regions net {act.regions:,} times {gross - cost:,.4g}"
+    return Answer(act.number, gross, cost, _gains(act), because)
 
 
 def _framework(acts: Sequence[ActFigures]) -> Answer:
     act = acts[0]
     lost, gained = act.field_nats[0] - act.field_nats[1], act.recorded
-    holds = act.lifted >= act.information > 0
+    holds = act.gains(act.lifted, act.information)
     because = f"entropy is not used up: the field's fell by {lost:,.0f} nats, the tape took up {gained:,.0f}"
     return Answer(act.number, float(act.lifted), act.information, holds, "" if holds else because)
 
@@ -98,9 +107,12 @@ def _power(acts: Sequence[ActFigures]) -> Answer | None:
     def watts(act: ActFigures, quanta: float) -> float:
         return units.watts(quanta, act.quantum_joule, act.cycles / act.cycles_per_second)
 
-    act = best(timed, lambda a: watts(a, a.net) >= _MEGAWATT, lambda a: watts(a, a.gross))
+    def keeps(act: ActFigures) -> bool:
+        return watts(act, act.net - act.chance) >= _MEGAWATT
+
+    act = best(timed, keeps, lambda a: watts(a, a.gross))
     gross, cost = watts(act, act.gross), watts(act, act.cost)
-    if gross - cost >= _MEGAWATT:
+    if keeps(act):
         return Answer(act.number, gross, cost, True)
     times = f"{_MEGAWATT / gross:.1e} times short even gross" if gross > 0 else "no work at all"
     return Answer(act.number, gross, cost, False, times if gross < _MEGAWATT else f"gross only, {_short(act)}")
@@ -129,13 +141,13 @@ def _free(acts: Sequence[ActFigures]) -> Answer:
         f"the work was paid with blank tape; erasing its {act.tape:,.0f} nats takes {act.owed_least:,.0f} quanta "
         f"at least{price}"
     )
-    return Answer(act.number, float(act.gross), act.cost, act.net > 0, "" if act.net > 0 else because)
+    return Answer(act.number, float(act.gross), act.cost, _gains(act), "" if _gains(act) else because)
 
 
 def _without_end(acts: Sequence[ActFigures]) -> Answer:
-    act = best(acts, lambda a: a.net > 0 and not a.idle_from, lambda a: a.net)
+    act = best(acts, lambda a: _gains(a) and not a.idle_from, lambda a: a.net)
     ends = [_end(a) for a in acts]
-    holds = act.net > 0 and not act.idle_from
+    holds = _gains(act) and not act.idle_from
     return Answer(act.number, float(act.gross), act.cost, holds, "" if holds else "; ".join(filter(None, ends)))
 
 

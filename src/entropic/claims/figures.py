@@ -128,6 +128,8 @@ class ActFigures:
 
     Attributes
     ----------
+    closed : bool
+        Whether nothing but work leaves the field: baths at its edges would pay for what is claimed of it.
     cycles_per_second : float
         0 if nobody looked at the clock.
     gross, paid : int
@@ -138,6 +140,8 @@ class ActFigures:
         Nats recorded, each worth the field's temperature at the time.
     owed : float
         What erasing the tape would take, by the cheapest price that can be had (`entropic.demo.figures`).
+    chance_nats, chance : float
+        Nats, and quanta, by which fluctuation may exceed what the laws allow on average, with a probability of 1e-9 at most.
     owed_least, owed_here : float
         T nats, the least in any bath as warm as the field; the price in the field itself (0: beyond 2^50 quanta).
     recorded, tape, erased : float
@@ -165,6 +169,7 @@ class ActFigures:
 
     number: int
     title: str
+    closed: bool
     cycles: int
     sites: int
     regions: int
@@ -175,6 +180,8 @@ class ActFigures:
     paid: int
     information: float
     owed: float
+    chance_nats: float
+    chance: float
     owed_least: float
     owed_here: float
     recorded: float
@@ -213,6 +220,10 @@ class ActFigures:
     @property
     def net(self) -> float:
         return self.gross - self.cost
+
+    def gains(self, gross: float, cost: float) -> bool:
+        """Whether work is worth more than its cost, both of this act, beyond what may be chance."""
+        return gross - cost > self.chance
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

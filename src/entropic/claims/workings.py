@@ -51,10 +51,11 @@ def _entropy(acts: Sequence[ActFigures]) -> Answer:
     act = max(acts, key=lambda a: won(a) - a.tape)
     cycles, falls = sum(a.cycles for a in acts), sum(a.falls for a in acts)
     worst = max(a.worst_fall for a in acts)
+    holds = all(won(a) - a.tape <= a.chance_nats for a in acts)
     because = (
         f"field and tape together; it fluctuated down in {falls:,} of {cycles:,} cycles, by {worst:.3g} nats at most"
     )
-    return Answer(act.number, won(act), act.tape, won(act) <= act.tape, because)
+    return Answer(act.number, won(act), act.tape, holds, because)
 
 
 def _landauer(acts: Sequence[ActFigures]) -> Answer | None:
@@ -91,9 +92,9 @@ def _exploits(acts: Sequence[ActFigures]) -> Answer | None:
     trial = acts[0].sort
     if trial is None:
         return None
-    net = trial.work - trial.price
+    holds = acts[0].gains(trial.work, trial.price)
     because = f"gears made {trial.work:,} quanta of it, erasing the record of the sort costs {trial.price:,}"
-    return Answer(acts[0].number, float(trial.work), float(trial.price), net > 0, because)
+    return Answer(acts[0].number, float(trial.work), float(trial.price), holds, because)
 
 
 def _laws(acts: Sequence[ActFigures]) -> Answer:
@@ -124,7 +125,7 @@ def _carnot(acts: Sequence[ActFigures]) -> Answer | None:
     if engines is None or not engines.trades:
         return None
     because = f"Curzon–Ahlborn's efficiency is {engines.curzon_ahlborn:.1%}"
-    holds = engines.efficiency <= engines.carnot
+    holds = engines.work <= engines.carnot * engines.heat + acts[0].chance
     return Answer(acts[0].number, engines.efficiency, engines.carnot, holds, because)
 
 
@@ -133,7 +134,7 @@ def _trades(acts: Sequence[ActFigures]) -> Answer | None:
     if engines is None:
         return None
     share = engines.work / engines.spent if engines.spent > 0 else math.inf
-    holds = engines.work > engines.spent
+    holds = acts[0].gains(engines.work, engines.spent)
     because = f"{engines.trades:,} trades turned {share:.1%} of the exergy that they used up into work"
     return Answer(acts[0].number, float(engines.work), float(engines.spent), holds, because)
 
@@ -154,7 +155,7 @@ def _computing(acts: Sequence[ActFigures]) -> Answer | None:
     if act.routed is None or not act.routed.compute or not act.gross:
         return None
     cost = act.cost * act.routed.compute / act.gross
-    holds = act.routed.compute > cost
+    holds = act.gains(act.gross, act.cost)
     return Answer(act.number, float(act.routed.compute), cost, holds, "" if holds else "it ran on the charge")
 
 

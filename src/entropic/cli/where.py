@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
-from entropic.engine.cluster import Where, connect
+from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.plan import Plan, make_plan
 from entropic.store import RunStore
 
-__all__ = ["Stop", "chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = ["Stop", "chosen_place", "connected", "execute", "free_memory", "planned", "run_on", "where_options"]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -117,29 +117,39 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
-    booked: Callable[[RunStore, int], None] | None = None,
-    stop: Stop | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
-    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer.
-
-    ``stop``: of a caller that listens already, for longer than this run.
-    """
+    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
+    with connected(where) as executor, Stop().listening() as stop:
+        return run_on(executor, config, where, chunks, start, stop)
+
+
+@contextmanager
+def connected(where: Where) -> Iterator[DaskExecutor]:
+    """A cluster as asked for; says where its dashboard is."""
     with connect(where) as executor:
-        here = Where(executor.workers, executor.threads, where.scheduler)
-        memory = free_memory() if where.scheduler is None else 1 << 62
-        plan = make_plan(config, here.workers, here.threads, memory, chunks, where.in_process)
         if executor.address:
             err.print(f"dashboard: {executor.address}")
-        err.print(
-            f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
-            f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
-        )
-        asked = stop or Stop()
-        with (
-            nullcontext() if stop else asked.listening(),
-            _observed(config.run.cycles, 0, config.field.sites, booked, asked) as observer,
-        ):
-            computer = start(executor, plan.chunks, plan.epoch, observer)
-            return computer, computer.run()
+        yield executor
+
+
+def run_on(
+    executor: DaskExecutor,
+    config: Config,
+    where: Where,
+    chunks: tuple[int, ...] | None,
+    start: Callable[..., EntropicComputer],
+    stop: Stop,
+    booked: Callable[[RunStore, int], None] | None = None,
+) -> tuple[EntropicComputer, dict[str, Any]]:
+    """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    memory = free_memory() if where.scheduler is None else 1 << 62
+    plan = make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)
+    err.print(
+        f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
+        f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
+    )
+    with _observed(config.run.cycles, 0, config.field.sites, booked, stop) as observer:
+        computer = start(executor, plan.chunks, plan.epoch, observer)
+        return computer, computer.run()

@@ -3,7 +3,7 @@
 from entropic.demo.acts import ACTS, SIZES, Act, act_config
 from entropic.demo.figures import measure
 from entropic.demo.lines import ending, line
-from entropic.demo.place import DemoPlaceError, Standing, go_on, ready, standing
+from entropic.demo.place import DemoPlaceError, Standing, go_on, keep, ready, standing
 
 __all__ = [
     "ACTS",
@@ -14,6 +14,7 @@ __all__ = [
     "act_config",
     "ending",
     "go_on",
+    "keep",
     "line",
     "measure",
     "ready",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from entropic import entropy, special
+from entropic.audit.exact import LEVEL
 from entropic.claims import ActFigures, CircuitTrial, Engines, Routed, SortTrial
 from entropic.config import Config
 from entropic.demo.acts import Act
@@ -35,6 +36,7 @@ def measure(act: Act, store: RunStore, summary: dict[str, Any]) -> ActFigures:
     laws = summary["laws"]
     common: dict[str, Any] = {
         "number": act.number,
+        "closed": config.field.edges != "baths",
         "title": act.title,
         "cycles": len(books["cycle"]) if books else 0,
         "sites": lattice.sites,
@@ -51,6 +53,7 @@ def measure(act: Act, store: RunStore, summary: dict[str, Any]) -> ActFigures:
         **_tape(books, lattice),
         **_accounts(books, opening),
         **_entropies(books, opening, lattice),
+        **_chance(books, opening, lattice),
         **_times(books, config.demon.erase),
     }
     parts = _machines(books, engines, routed, sort, circuit)
@@ -144,6 +147,18 @@ def _entropies(books: Books, opening: Books, lattice: Lattice) -> dict[str, Any]
         "falls": int((steps < 0).sum()),
         "worst_fall": float((-steps).max(initial=0.0)),
     }
+
+
+def _chance(books: Books, opening: Books, lattice: Lattice) -> dict[str, Any]:
+    """A fall of entropy by z nats has a probability of K e^(−z) at most (law 3): z for `LEVEL`, in nats and quanta.
+
+    K, the macrostates that there are: ways to share out all the energy, or less, among the regions.
+    """
+    energy, regions = int((opening["quanta"] + opening["battery"]).sum()), lattice.region_count
+    nats = special.ln_multiplicity(regions + 1, energy) - math.log(LEVEL)
+    quanta = int((books or opening_as_books(opening))["quanta"][-1].sum())
+    warmth = entropy.temperature(lattice.sites, quanta)
+    return {"chance_nats": nats, "chance": entropy.landauer_quanta(warmth, nats) if math.isfinite(warmth) else 0.0}
 
 
 def _times(books: Books, erase: bool) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from entropic.config import Config
 from entropic.demo.acts import ACTS
@@ -15,7 +16,9 @@ from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError, UsageError
 from entropic.store import RunStore
 
-__all__ = ["DemoPlaceError", "Standing", "go_on", "ready", "standing"]
+__all__ = ["DemoPlaceError", "Standing", "go_on", "keep", "ready", "standing"]
+
+SUMMARY = "demo.json"
 
 
 @final
@@ -52,6 +55,16 @@ def ready(place: Path) -> None:
     names = {path.name for path in place.iterdir()}
     if names and not names & {act.directory for act in ACTS}:
         raise DemoPlaceError(f"{place} exists already and holds no act of a demonstration.", remedy)
+
+
+def keep(place: Path, outcome: Mapping[str, Any]) -> None:
+    """Write what the acts amount to, the object of ``--json``, beside them, unless just that is there."""
+    target, text = place / SUMMARY, json.dumps(outcome, indent=1) + "\n"
+    if target.exists() and target.read_text() == text:
+        return
+    temporary = place / f".{SUMMARY}.tmp"
+    temporary.write_text(text)
+    temporary.rename(target)
 
 
 def standing(path: Path, config: Config) -> Standing:
