@@ -6,24 +6,45 @@ from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
 from entropic.field import Field, open_run
+from entropic.machines import circuits
+from entropic.machines.demon import MaxwellDemon
+from entropic.machines.exchange import EntropyExchange
+from entropic.machines.grid import EnergyDemand, EnergyGrid, EnergyScheduler
 from entropic.machines.harvester import EntropyHarvester, Harvester
 from entropic.machines.judge import Verdict, judge
 from entropic.machines.landauer import LandauerEngine
+from entropic.machines.network import Network
+from entropic.machines.pump import EntropyPump, GradientHarvester
+from entropic.machines.routing import EnergyRouter
+from entropic.machines.storage import EnergyStorage
+from entropic.machines.transfer import FlowMonitor
 from entropic.reversal import reverse
 
 __all__ = [
     "Config",
     "Cycle",
+    "EnergyDemand",
+    "EnergyGrid",
+    "EnergyRouter",
+    "EnergyScheduler",
+    "EnergyStorage",
     "EntropicComputer",
     "EntropicError",
+    "EntropyExchange",
     "EntropyHarvester",
+    "EntropyPump",
     "Field",
+    "FlowMonitor",
+    "GradientHarvester",
     "Harvester",
     "LandauerEngine",
     "Law",
+    "MaxwellDemon",
+    "Network",
     "Observer",
     "Verdict",
     "audit",
+    "circuits",
     "entropy",
     "judge",
     "open_run",

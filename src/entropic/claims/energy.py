@@ -21,7 +21,7 @@ Answering = Callable[[Sequence[ActFigures]], Answer]
 def _short(act: ActFigures) -> str:
     """Why a gross figure does not help."""
     if act.net > 0:
-        return "the rest may be chance"
+        return "what is left may be chance" if act.net <= act.chance else "too little is left"
     return "its information costs more" if act.paid + act.owed > 0 else "it uses up more of the charge"
 
 

@@ -67,7 +67,7 @@ ACTS = (
 # One bit of blank tape a site would do for the small field; at the original's size a record costs less a site, and a
 # tenth of a nat a site lasts longer than that.  The bits on disk are compressed to about what they hold.
 _TAPE_NATS = {"small": 0.7, "seed": 0.1}
-_CYCLES = {1: {"small": 120, "seed": 200}, 2: {"small": 1000, "seed": 1000}, 3: {"small": 150, "seed": 150}}
+_CYCLES = {1: {"small": 120, "seed": 200}, 2: {"small": 1000, "seed": 1000}, 3: {"small": 120, "seed": 120}}
 _GEARS = [[2, 1], [3, 1], [3, 2], [4, 3], [5, 4], [6, 5]]
 # Quanta a site of the whole field and cycle that are asked for.  Computation heats the one region where it runs.
 _COMPUTE, _EXPORT = 5e-6, 5e-4
