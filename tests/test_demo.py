@@ -28,7 +28,7 @@ from entropic.store import RunStore, StoreBusyError
 GOLDEN = {
     1: {"field": "b4452c34ff5e48bad4e7d78e30f24f00", "series": "4a9f785132c2668f64a7e60ef04a1f64"},
     2: {"field": "9bb25f75bf6521c25457e28b2ca05b90", "series": "951483ca22d7828744ef13fd3c78a9df"},
-    3: {"field": "0cc391357cf7245559c3a0816970c53c", "series": "44b5f18f3e97dff82f2663a7092b6ea9"},
+    3: {"field": "366affcbc80e173c980dc91da03fbe27", "series": "3c6ec09d5cf75464e8990e4f91d2563f"},
 }
 CYCLES = 12
 CONTRACT = {"digest", "totals", "entropy", "laws", "performance", "store"}

@@ -1,11 +1,12 @@
 """The entropic computer with exact physics: does parallel scale change the thermodynamic outcome?"""
 
+from typing import TYPE_CHECKING, Any
+
 from entropic import entropy
 from entropic.audit import Law, audit
 from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
-from entropic.field import Field, open_run
 from entropic.machines import circuits
 from entropic.machines.demon import MaxwellDemon
 from entropic.machines.exchange import EntropyExchange
@@ -19,6 +20,9 @@ from entropic.machines.routing import EnergyRouter
 from entropic.machines.storage import EnergyStorage
 from entropic.machines.transfer import FlowMonitor
 from entropic.reversal import reverse
+
+if TYPE_CHECKING:
+    from entropic.field import Field, open_run
 
 __all__ = [
     "Config",
@@ -50,3 +54,12 @@ __all__ = [
     "open_run",
     "reverse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """xarray and dask.array take as long to import as all the rest, and neither workers nor the command line need them."""
+    if name in ("Field", "open_run"):
+        from entropic import field
+
+        return getattr(field, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

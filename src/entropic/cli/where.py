@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 import psutil
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from entropic.cli.progress import progress
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
@@ -86,26 +86,9 @@ class Stop:
 
 
 @contextmanager
-def _observed(
-    total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None, stop: Stop
-) -> Iterator[Observer]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("cycle"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("run", total=total, completed=start, rate="")
-
-        def progress(cycle: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=cycle, rate=f"{speed * sites:.2e} site-cycles/s" if speed else "")
-
-        yield Observer(progress=progress, booked=booked or (lambda store, cycle: None), stop=stop)
+def _observed(config: Config, booked: Callable[[RunStore, int], None] | None, stop: Stop) -> Iterator[Observer]:
+    with progress(err, config.run.cycles, config.field.sites) as show:
+        yield Observer(progress=show, booked=booked or (lambda store, cycle: None), stop=stop)
 
 
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
@@ -150,6 +133,6 @@ def run_on(
         f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
         f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
     )
-    with _observed(config.run.cycles, 0, config.field.sites, booked, stop) as observer:
+    with _observed(config, booked, stop) as observer:
         computer = start(executor, plan.chunks, plan.epoch, observer)
         return computer, computer.run()

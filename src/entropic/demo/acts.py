@@ -91,7 +91,7 @@ def _sections(act: Act, size: str, field: FieldSection) -> dict[str, Any]:
     return {
         "run": run,
         "demon": {"lift": False},
-        "exchange": {"enabled": True, "contact": 0.05, "gears": _GEARS},
+        "exchange": {"enabled": True, "contact": 0.07, "gears": _GEARS},
         "grid": {"enabled": True, "demands": demands},
         "battery": {"initial": 0.0},
     }
@@ -100,8 +100,10 @@ def _sections(act: Act, size: str, field: FieldSection) -> dict[str, Any]:
 def _field(act: Act, size: str) -> dict[str, Any]:
     if act.number != 3:
         return SIZES[size]
-    # Adiabatic walls: heat that went through a wall would be lost to the gears.
-    return {**SIZES[size], "initial": "hot-cold", "hot": 8.0, "cold": 2.0, "walls": "adiabatic"}
+    # Regions of which none has a part in both halves, as at the original's size; and adiabatic walls, for heat that goes
+    # through a wall is lost to the gears.
+    regions = {"small": [25, 5, 1, 8], "seed": [10, 10, 10, 1]}[size]
+    return {**SIZES[size], "regions": regions, "initial": "hot-cold", "hot": 8.0, "cold": 2.0, "walls": "adiabatic"}
 
 
 def act_config(act: Act, size: str, overrides: Iterable[str] = ()) -> Config:

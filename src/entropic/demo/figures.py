@@ -18,6 +18,7 @@ from entropic.demo.trials import add_on_tape, sort_and_pump
 from entropic.initial import lattice_of
 from entropic.lattice import Lattice
 from entropic.series import flow
+from entropic.settle import least
 from entropic.store import RunStore
 
 __all__ = ["measure"]
@@ -102,9 +103,7 @@ def _limit(books: Books, lattice: Lattice) -> tuple[float, float, int]:
     nats, paid = books["erased_nats"], books["erasure"]
     at = np.nonzero(nats)
     before = (books["quanta"] - paid - waste(books))[at]
-    warmth = np.empty(before.size)
-    special.temperature_rows(lattice.region_sites, before, warmth)
-    limit = warmth * nats[at]
+    limit = special.temperatures(lattice.region_sites, before) * nats[at]
     under = paid[at] < limit * (1 - 1e-12)  # the slack of a product and a sum of floats
     return math.fsum(nats[at]), math.fsum(limit), int(under.sum())
 
@@ -134,12 +133,10 @@ def opening_as_books(opening: Books) -> Books:
 
 def _entropies(books: Books, opening: Books, lattice: Lattice) -> dict[str, Any]:
     """Entropy of the field's regions at start and end, and the falls of that of field and tape together."""
-    quanta = (
-        np.concatenate([opening["quanta"][np.newaxis], books["quanta"]]) if books else opening["quanta"][np.newaxis]
-    )
-    rows = np.empty(quanta.size)
-    special.ln_multiplicity_rows(np.full(quanta.size, lattice.region_sites), quanta.ravel(), rows)
-    field = [math.fsum(row) for row in rows.reshape(quanta.shape)]
+    field = [math.fsum(opening["entropy_start"])]
+    field += [
+        math.fsum(special.ln_multiplicities(lattice.region_sites, row)) for row in (books["quanta"] if books else ())
+    ]
     tape = [0.0, *(math.fsum(row) for row in books["tape"])] if books else [0.0]
     steps = np.diff([f + t for f, t in zip(field, tape, strict=True)])
     return {
@@ -197,9 +194,15 @@ def _engines(store: RunStore, config: Config, lattice: Lattice, opening: Books, 
         carnot=math.fsum(heat * (1 - ratio)) / whole if whole > 0 else 0.0,
         curzon_ahlborn=math.fsum(heat * (1 - np.sqrt(ratio))) / whole if whole > 0 else 0.0,
         last_cycle=int(log["cycle"].max()) if heat.size else 0,
-        exergy_start=entropy.exergy(lattice.region_sites, opening["quanta"]),
+        exergy_start=_first_exergy(opening, lattice),
         exergy_end=entropy.exergy(lattice.region_sites, books["quanta"][-1]),
     )
+
+
+def _first_exergy(opening: Books, lattice: Lattice) -> int:
+    """Exergy of the macrostate that the field was drawn from; it knows more than the regions' energies where halves meet."""
+    quanta, start = int(opening["quanta"].sum()), math.fsum(opening["entropy_start"])
+    return quanta - least(lambda q: special.ln_multiplicity(lattice.sites, q) >= start, quanta)
 
 
 def _routed(store: RunStore, config: Config, opening: Books, books: Books) -> Routed | None:

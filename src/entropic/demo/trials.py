@@ -82,7 +82,7 @@ def _numbers(store: RunStore, block: Block) -> NDArray[np.uint8] | None:
     cycles = sorted(store.tape_cycles())[: -(-size // a_cycle)]
     if not cycles:
         return None
-    tape = read_tape(str(store.path), block, cycles)
+    tape = read_tape(str(store.path), block.region_ids, cycles)
     written = np.concatenate([tape[cycle].reshape(-1) for cycle in cycles])[:size]
     return np.pad(written, (0, size - written.size)).reshape(2 * DIGITS, -1)
 
