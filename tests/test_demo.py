@@ -37,7 +37,7 @@ TOTALS = {
     *("battery", "record_nats", "first_law_residual"),
 }
 LINE = re.compile(
-    r"Cycle (\d+): (-?[\d,]+) units generated \| Total: ([\d,]+) units \| Efficiency \(W/\w+\): [\d.]+% \| "
+    r"Cycle (\d+): (-?[\d,]+) units generated \| Total: ([\d,]+) units \| Efficiency \((W/\w+)\): ([\d.]+)% \| "
     r"information cost: ([\d,]+) \| net: (-?[\d,]+) \| battery: ([\d,]+) \| entropy: [\d,]+ nat, tape [\d,]+ \| "
     r"first-law residual: (-?\d+)"
 )
@@ -133,7 +133,13 @@ def test_the_acts_are_runs_of_their_own(demo: Demo) -> None:
 def test_the_lines(demo: Demo) -> None:
     lines = [match.groups() for match in map(LINE.match, demo.shown.splitlines()) if match]
     assert len(lines) == 3
-    for (cycle, last, gross, cost, net, battery, residual), act in zip(lines, demo.answer["acts"], strict=True):
+    for (cycle, last, gross, means, share, cost, net, battery, residual), act in zip(
+        lines, demo.answer["acts"], strict=True
+    ):
+        figures = act["figures"]
+        bought = figures["engines"]["heat"] if figures["engines"] else figures["information"]
+        assert means == ("W/Qh" if figures["engines"] else "W/TI")
+        assert share == f"{100 * figures['gross'] / bought:.1f}"
         totals, books = act["totals"], RunStore.open(Path(act["store"])).books()
         work = books["lift"] + books.get("gear", 0)
         assert number(cycle) == totals["cycles"]
