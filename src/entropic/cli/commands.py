@@ -12,7 +12,7 @@ from rich.table import Table
 
 from entropic.audit import audit as audit_run
 from entropic.cli.play import Stage, play
-from entropic.cli.show import err, finish, out, print_laws, require_lawful
+from entropic.cli.show import err, finish, out, print_checks, print_laws, require_lawful
 from entropic.cli.where import chosen_place, execute, free_memory, planned, where_options
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
@@ -256,3 +256,37 @@ def reverse(
         out.print(f"start {outcome.digest_start}, reached {outcome.digest_reached}")
     if not outcome.restored:
         raise LawError(f"{run_directory} is not restored: {outcome.reason}.", "keep the tape: [demon] erase = false")
+
+
+@cli.command()
+@click.option("--quick", is_flag=True, help="Small samples: within a minute.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def verify(quick: bool, as_json: bool) -> None:
+    """The physics against its exact values: a named check a line, p-values, one false-alarm rate for all.
+
+    Exit code 3 if a check fails.
+
+    \b
+    Examples:
+      entropic verify --quick
+      entropic verify --json > checks.json
+    """
+    from entropic.verification import verify as run_checks  # brings scipy, which no other command needs
+
+    def finished(check: Any, finding: Any, seconds: float) -> None:
+        result = f"{finding.misfits} misfits" if finding.p is None else f"p = {finding.p:.3g}"
+        err.print(
+            f"{check.name:<45} {finding.samples:>13,} {finding.unit:<22} {result:<14} {seconds:6.1f} s", soft_wrap=True
+        )
+
+    report = run_checks(quick, finished)
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+    else:
+        print_checks(report)
+    if report.broken:
+        names = "; ".join(f"{o.check.name} ({o.finding.first or f'p = {o.finding.p:.3g}'})" for o in report.broken)
+        raise LawError(
+            f"{len(report.broken)} of {len(report.outcomes)} checks fail: {names}.",
+            "do not use this installation: its code or its compiler computes wrongly; report it with 'entropic verify --json'",
+        )

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from entropic.claims import Claim
 from entropic.errors import LawError
 
-__all__ = ["err", "finish", "out", "print_claims", "print_laws", "print_summary", "require_lawful"]
+if TYPE_CHECKING:  # it brings scipy, which only one command needs
+    from entropic.verification import Report
 
-_WIDE = 160  # columns of a table that nobody looks at in a terminal
+__all__ = [
+    "err",
+    "finish",
+    "out",
+    "print_checks",
+    "print_claims",
+    "print_laws",
+    "print_summary",
+    "require_lawful",
+]
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
+_WIDE = 180  # columns of a table in a file, so that names and formulas stay whole
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:
@@ -43,7 +55,15 @@ def print_summary(summary: dict[str, Any]) -> None:
     table = Table(title="Books", show_header=False)
     for name in ("cycles", "sites", "regions", "gross", "erasure", "net", "battery", "first_law_residual"):
         table.add_row(name.replace("_", " "), f"{totals[name]:,}")
+    for name in ("lift", "gears", "losses", "delivered", "imported", "exported"):
+        if totals[name] and totals[name] != totals["gross"]:
+            table.add_row(name, f"{totals[name]:,}")
     table.add_row("record", f"{totals['record_nats']:,.1f} nat")
+    for name, what in (("information", "efficiency, W/(T I)"), ("thermal", "efficiency, W/Q_h")):
+        if (value := summary["efficiency"][name]) is not None:
+            table.add_row(what, f"{value:.1%}")
+    if summary["demon"]["gradient"] is not None:
+        table.add_row("gradient of the last sort", f"{summary['demon']['gradient']:,}")
     stop = summary["demon"]
     if stop["first_stop_cycle"] is not None:
         table.add_row(
@@ -92,3 +112,21 @@ def _number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.3g}"
+
+
+def print_checks(report: Report) -> None:
+    table = Table("check", "exact value", "exact", "found", "samples", "p", "verdict", title="Checks")
+    for outcome in report.outcomes:
+        finding = outcome.finding
+        first = finding.values[0] if finding.values else None
+        exact, found = (f"{first.exact:.6g}", f"{first.found:.6g}") if first else ("", "")
+        p = f"{finding.misfits} misfits" if finding.p is None else f"{finding.p:.3g}"
+        verdict = "[green]holds[/]" if outcome.holds else "[red]FAILS[/]"
+        samples = f"{finding.samples:,} {finding.unit}"
+        table.add_row(outcome.check.name, escape(outcome.check.exact), exact, found, samples, p, verdict)
+    (out if out.is_terminal else Console(highlight=False, width=_WIDE)).print(table)
+    out.print(
+        f"{len(report.outcomes) - len(report.broken)} of {len(report.outcomes)} checks hold, by Holm's procedure at "
+        f"{report.false_alarm:g} for all together; {report.seconds:.0f} s",
+        soft_wrap=True,
+    )
