@@ -388,7 +388,7 @@ CASES: dict[str, tuple[Acts, Acts]] = {
     "full system integration": (ACTS, changed(3, machines=("market", "pumps"))),
     "the field generates energy": (changed(1, energy=(5000, 5001)), ACTS),
     "free energy from thinking": (changed(1, gross=901), ACTS),
-    "infinite battery, self-powering": (changed(2, battery=(10**9, 10**9 + 900)), ACTS),
+    "infinite battery, self-powering": (changed(2, battery=(10**9, 10**9 + 901)), ACTS),
     "energy without end, the ultimate renewable": (RICH, changed(1, gross=901)),
     "1 MW, cities powered": (changed(2, gross=10**30, cycles_per_second=1000.0), RICH),
     "data centres run on the field": (engines(exergy_end=700), ACTS),
@@ -436,6 +436,7 @@ def test_an_idle_gain_is_not_without_end() -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "infinite battery, self-powering",
         *("free energy from thinking", "energy without end, the ultimate renewable", "entropy trades yield a profit"),
         *("the demon's gradient is exploitable", "parallel harvesting multiplies the energy", "1 MW, cities powered"),
         *(

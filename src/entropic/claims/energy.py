@@ -131,7 +131,7 @@ def _battery(acts: Sequence[ActFigures]) -> Answer:
     since = f"from cycle {act.unpaid_from} on every region owes for erasure" if act.unpaid_from else ""
     since = since or (f"falling by {act.drain:,.0f} a cycle" if act.drain > 0 else "")
     because = f"{share:.1%} of the charge is left" + (f", {since}" if since else "")
-    return Answer(act.number, float(end), float(start), end - start - act.owed >= 0, because)
+    return Answer(act.number, float(end), float(start), act.gains(end, start + act.owed), because)
 
 
 def _free(acts: Sequence[ActFigures]) -> Answer:

@@ -77,10 +77,10 @@ def _work(books: Books, lattice: Lattice) -> dict[str, Any]:
 def _tape(books: Books, lattice: Lattice) -> dict[str, Any]:
     """What the tape holds, what erasing it would take, and Landauer's limit for what was erased."""
     held = math.fsum(books["tape"][-1]) if books else 0.0
-    least = here = 0.0
+    floor = here = 0.0
     if held:
         quanta = int(books["quanta"][-1].sum())
-        least = entropy.landauer_quanta(entropy.temperature(lattice.sites, quanta), held)
+        floor = entropy.landauer_quanta(entropy.temperature(lattice.sites, quanta), held)
         try:
             here = float(entropy.erasure_quanta_for_nats(lattice.sites, quanta, held) or 0.0)
         except entropy.EntropyDomainError:
@@ -89,8 +89,8 @@ def _tape(books: Books, lattice: Lattice) -> dict[str, Any]:
     erased, limit, underpaid = _limit(books, lattice) if books else (0.0, 0.0, 0)
     return {
         "tape": held,
-        "owed": least if gained < least else max(here, least),
-        "owed_least": least,
+        "owed": floor if gained < floor else max(here, floor),
+        "owed_least": floor,
         "owed_here": here,
         "erased": erased,
         "least_paid": limit,
