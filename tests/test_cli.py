@@ -168,6 +168,27 @@ def test_interrupt_and_resume(workers: int, number: signal.Signals, config: Path
     assert json.loads(again.stdout)["digest"] == EntropicComputer(plain).run()["digest"]
 
 
+_WHILE_IMPORTING = """
+import os, signal, sys
+import entropic_start
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "entropic.cli.commands":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Watch())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+entropic_start.main()
+"""
+
+
+def test_interrupted_while_python_imports() -> None:
+    done = subprocess.run([sys.executable, "-c", _WHILE_IMPORTING, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "entropic: interrupted before anything was begun\n"
+
+
 def test_interrupt_while_the_cluster_starts(config: Path, tmp_path: Path) -> None:
     """There is nothing to save yet: code 130 and a sentence, without a word from the workers."""
     with started("run", config, "--out", "r", "--workers", 2, *LONG, cwd=tmp_path) as process:

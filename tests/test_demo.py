@@ -21,6 +21,7 @@ from entropic.audit import audit
 from entropic.config import Config
 from entropic.config_errors import ConfigError
 from entropic.demo import ACTS, DemoPlaceError, Standing, act_config, ready, standing
+from entropic.errors import StoreError
 from entropic.reversal import reverse
 from entropic.store import RunStore, StoreBusyError
 
@@ -222,6 +223,23 @@ def test_what_broke_off_before_its_first_checkpoint_is_begun_anew(tmp_path: Path
     store.unlock()
     assert standing(tmp_path / "run", config) is Standing.NEW
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [["checkpoints"], ["checkpoints", "lock"], ["checkpoints", "lock", ".config.toml.tmp"]]
+)
+def test_what_broke_off_before_its_configuration_was_written_is_begun_anew(names: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in names:
+        (run / name).mkdir() if name == "checkpoints" else (run / name).write_text("")
+    assert standing(run, act_config(ACTS[0], "small")) is Standing.NEW
+    assert not run.exists()
+    run.mkdir()
+    (run / "notes").write_text("of somebody else")
+    with pytest.raises(StoreError):
+        standing(run, act_config(ACTS[0], "small"))
+    assert (run / "notes").exists()
 
 
 def test_places_that_are_something_else(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class RunStore:
             (path / "checkpoints").mkdir()
             store = cls(path)
             store.lock()
-            (path / "config.toml").write_text(config.to_toml())
+            store.write_text("config.toml", config.to_toml())
             if config.grid.enabled and config.grid.network is not None:
                 Network.from_file(config.grid.network, config.field.region_count)  # raises if it is broken
                 shutil.copyfile(config.grid.network, path / "network.json")
@@ -124,6 +124,11 @@ class RunStore:
         if not (path / "config.toml").is_file() or not (path / "checkpoints").is_dir():
             raise StoreError(f"{path} lacks config.toml or checkpoints.", "give a directory that 'entropic run' wrote")
         return cls(path)
+
+    @classmethod
+    def unborn(cls, path: Path) -> bool:
+        """Whether whoever made the directory broke off (or is at it) before the configuration was in it."""
+        return path.is_dir() and {place.name for place in path.iterdir()} <= {"checkpoints", "lock", ".config.toml.tmp"}
 
     def lock(self) -> None:
         """Become the one writer, until the process ends or `unlock`."""
@@ -207,10 +212,13 @@ class RunStore:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=1) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all."""
         temporary = self.path / f".{name}.tmp"
-        with temporary.open("w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(self.path / name)

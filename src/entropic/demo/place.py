@@ -79,9 +79,11 @@ def standing(path: Path, config: Config) -> Standing:
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return Standing.NEW
-    store = RunStore.open(path)
-    _same(path, store.config(), config)
-    if not generations(store.checkpoints):
+    unborn = RunStore.unborn(path)
+    store = RunStore(path) if unborn else RunStore.open(path)
+    if not unborn:
+        _same(path, store.config(), config)
+    if unborn or not generations(store.checkpoints):
         store.lock()  # unless another process is just writing the first one
         shutil.rmtree(path)
         store.unlock()
