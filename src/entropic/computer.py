@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from entropic import special
 from entropic.config import Config
+from entropic.drivers import note_driver
 from entropic.engine.checkpoint import (
     Generation,
     begin,
@@ -217,6 +218,7 @@ class EntropicComputer:
             computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
             generation = newest_sound(store.checkpoints)
             with _room(store):
+                note_driver(store.path, generation.cycle)
                 store.truncate(generation.cycle)
                 if generation.cycle:
                     computer._series()

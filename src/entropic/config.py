@@ -20,6 +20,7 @@ from entropic.config_errors import (
     Problem,
     nearest,
     plain,
+    refuse,
     show,
     toml_value,
     validate_section,
@@ -183,9 +184,7 @@ def _inspect(data: object, origin: Origin) -> dict[str, Section]:
     for check, needs in CHECKS.items():
         if doubtful.isdisjoint(tuple(need.split(".")) for need in needs.split()):
             findings += check(config)
-    if findings:
-        problems = (origin.problem(finding) for finding in findings)
-        raise ConfigError(sorted(problems, key=lambda p: (p.file == "--set", p.line is None, p.line or 0, p.key)))
+    refuse(findings, origin)
     return sections
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Problem",
     "nearest",
     "plain",
+    "refuse",
     "show",
     "toml_value",
     "validate_section",
@@ -135,6 +136,13 @@ class Origin:
             return Problem("--set", None, key, *finding[1:])
         line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         return Problem(self.name, line, key, *finding[1:])
+
+
+def refuse(findings: Iterable[Finding], origin: Origin) -> None:
+    """Raise a `ConfigError` with all findings, in the file's order, if there are any."""
+    problems = [origin.problem(finding) for finding in findings]
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda p: (p.file == "--set", p.line is None, p.line or 0, p.key)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -275,7 +283,7 @@ def _remedy(key: str, value: object, info: FieldInfo) -> str:
         return f"write {key} = {int(value)}"
     if info.annotation is bool and isinstance(value, str | int):
         return f"write {key} = {'true' if str(value).lower() in {'true', 'yes', 'on', '1'} else 'false'}"
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
+    if isinstance(value, str) and info.annotation is not str and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
         return "remove the quotes"
     if info.is_required() or info.default is None:
         return "correct the value"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.columns import grow
 from entropic.config import Config, ConfigError
+from entropic.drivers import StoreBusyError, note_driver, take_lock
 from entropic.engine.checkpoint import consolidate, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
@@ -35,11 +35,6 @@ _SERIES = (*SERIES, "cycle")
 @final
 class StoreExistsError(UsageError):
     """The run directory is there already."""
-
-
-@final
-class StoreBusyError(ResourceError):
-    """Another driver is writing."""
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
@@ -106,6 +101,7 @@ class RunStore:
                 if protocol.source is not None:
                     (path / "protocol.py").write_text(protocol.source, "utf-8")
             store.write_json("provenance.json", provenance())
+            note_driver(path, 0)
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
         return store
@@ -127,13 +123,7 @@ class RunStore:
 
     def lock(self) -> None:
         """Become the one writer, until the process ends or `unlock`."""
-        self._lock = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreBusyError(
-                f"{self.path} is being written by another driver.", "wait for it, or stop it first"
-            ) from error
+        self._lock = take_lock(self.path)
 
     def unlock(self) -> None:
         if self._lock is not None:

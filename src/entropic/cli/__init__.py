@@ -7,6 +7,7 @@ import traceback
 
 import click
 
+from entropic.cli import batch as _batch  # noqa: F401  (adds its commands)
 from entropic.cli.commands import cli
 from entropic.cli.show import err
 from entropic.computer import Interrupted

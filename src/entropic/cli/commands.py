@@ -11,12 +11,11 @@ from rich.table import Table
 
 from entropic.audit import audit as audit_run
 from entropic.cli.show import err, finish, out, print_claims, print_laws
-from entropic.cli.where import chosen_place, execute, free_memory, planned, where_options
+from entropic.cli.where import chosen_place, execute, plan_for, planned, where_options
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import demo_claims, demo_config, demo_line
 from entropic.engine.cluster import connect
-from entropic.engine.plan import make_plan
 from entropic.errors import LawError
 from entropic.reversal import reverse as reverse_run
 from entropic.store import RunStore
@@ -72,7 +71,7 @@ def demo(
         if cycle % 100 == 0 or cycle == config.run.cycles:
             show.print(demo_line(store, cycle), soft_wrap=True)
 
-    where = chosen_place(workers, threads, scheduler)
+    where = chosen_place(workers, threads, scheduler, target)
     place = target
 
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
@@ -110,10 +109,11 @@ def run(
       entropic run demon.toml --out runs/demon
       entropic run demon.toml --set field.seed=7 --set run.cycles=20 --json
       entropic run demon.toml --scheduler scheduler.json --chunks 1,10,10,1
+      entropic run demon.toml --cluster cluster/slurm.toml
     """
     config = Config.from_toml(config_file, overrides)
     place = target or Path("runs") / config_file.stem
-    where = chosen_place(workers, threads, scheduler)
+    where = chosen_place(workers, threads, scheduler, place)
 
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer(config, place, executor, blocks, epoch, observer)
@@ -175,7 +175,7 @@ def resume(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer.resume(run_directory, executor, blocks, epoch, observer)
 
-    _, summary = execute(config, chosen_place(workers, threads, scheduler), chunks, start)
+    _, summary = execute(config, chosen_place(workers, threads, scheduler, run_directory), chunks, start)
     finish(summary, as_json)
 
 
@@ -215,10 +215,9 @@ def reverse(
     Exit code 3 if the start is not restored: the tape was erased, or a move was lost.
     """
     config = RunStore.open(run_directory).config()
-    where = chosen_place(workers, threads, scheduler)
+    where = chosen_place(workers, threads, scheduler, run_directory)
     with connect(where) as executor:
-        memory = free_memory() if scheduler is None else 1 << 62
-        made = make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)
+        made = plan_for(config, where, executor, chunks)
         outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch)
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))

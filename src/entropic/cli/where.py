@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,31 @@ import click
 import psutil
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from entropic.batch.file import ClusterFile
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
-from entropic.engine.cluster import Where, connect
+from entropic.engine.cluster import Executor, Where, connect
+from entropic.engine.cluster_start import Session
 from entropic.engine.plan import Plan, make_plan
+from entropic.errors import UsageError
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = [
+    "Stop",
+    "chosen_place",
+    "chunks_option",
+    "cluster_option",
+    "execute",
+    "free_memory",
+    "job_directory",
+    "plain_tcp_option",
+    "plan_for",
+    "planned",
+    "where_options",
+]
+
+_CLUSTER, _PLAIN_TCP = "entropic.cluster", "entropic.plain_tcp"  # in click's context: `chosen_place` takes them there
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -32,23 +50,89 @@ def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value!r} is not a list of numbers such as 2,10,10,1") from error
 
 
+chunks_option = click.option(
+    "--chunks", callback=_chunks, help="Block shape in regions, e.g. 2,10,10,1 (default: planned)."
+)
+
+
+def _read_cluster(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> ClusterFile | None:
+    if value is not None:
+        ctx.meta[_CLUSTER] = ClusterFile.from_toml(value)
+    return ctx.meta.get(_CLUSTER)
+
+
+def _take_plain_tcp(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    ctx.meta[_PLAIN_TCP] = value
+    return value
+
+
+def cluster_option(expose: bool, required: bool = False) -> Callable[..., Any]:
+    return click.option(
+        "--cluster",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        callback=_read_cluster,
+        expose_value=expose,
+        required=required,
+        help="A cluster to start, e.g. cluster/slurm.toml.",
+    )
+
+
+def plain_tcp_option(expose: bool) -> Callable[..., Any]:
+    return click.option(
+        "--plain-tcp",
+        is_flag=True,
+        callback=_take_plain_tcp,
+        expose_value=expose,
+        help="With --cluster: no TLS.  Whoever reaches a port of the cluster can then run code as you.",
+    )
+
+
 def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--workers", type=click.IntRange(1, 4096), help="Worker processes (1: threads of this process)."),
         click.option("--threads", type=click.IntRange(1, 4096), help="Threads a worker."),
         click.option("--scheduler", help="Address or scheduler file of a Dask cluster that is up."),
-        click.option("--chunks", callback=_chunks, help="Block shape in regions, e.g. 2,10,10,1 (default: planned)."),
+        cluster_option(expose=False),
+        plain_tcp_option(expose=False),
+        chunks_option,
     )
     for option in reversed(options):
         function = option(function)
     return function
 
 
-def chosen_place(workers: int | None, threads: int | None, scheduler: str | None) -> Where:
+def job_directory(run: Path) -> Path:
+    """Where scripts, logs and certificates of a run's jobs are."""
+    return run.parent / f"{run.name}.job"
+
+
+def chosen_place(workers: int | None, threads: int | None, scheduler: str | None, run: Path | None = None) -> Where:
+    """Where to run, from the options; ``run``: the run directory, beside which a cluster's files go."""
+    meta = click.get_current_context().meta
+    cluster, plain_tcp = meta.get(_CLUSTER), bool(meta.get(_PLAIN_TCP))
+    if isinstance(cluster, ClusterFile):
+        return _described(cluster, plain_tcp, (workers, threads, scheduler), run or Path("entropic"))
+    if plain_tcp:
+        raise UsageError("--plain-tcp stands without --cluster.", "leave it out: local clusters use TLS on loopback")
     cores = len(os.sched_getaffinity(0))
     if workers is None:
         workers = max(1, cores // threads) if threads else cores
     return Where(workers, threads or max(1, cores // workers), scheduler)
+
+
+def _described(cluster: ClusterFile, plain_tcp: bool, others: tuple[object, ...], run: Path) -> Where:
+    if others != (None, None, None):
+        raise UsageError(
+            "--cluster says which workers there are.", "leave out --workers, --threads and --scheduler, or --cluster"
+        )
+    if cluster.system == "kubernetes":
+        raise UsageError(
+            "the Dask operator starts the workers of kubernetes.",
+            "use 'entropic submit … --dry-run | kubectl apply -f -', or --scheduler tls://…",
+        )
+    session = Session(job_directory(run), plain_tcp=plain_tcp)
+    return Where(cluster.workers.count, cluster.workers.threads, cluster=cluster, session=session)
 
 
 def free_memory() -> int:
@@ -60,14 +144,29 @@ def free_memory() -> int:
     return int(0.9 * free)
 
 
-class _Stop:
-    """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
+class Stop:
+    """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    deadline : float
+        When a job's time is up, s since 1970; SIGUSR1 says that it is up now.
+    """
+
+    def __init__(self, deadline: float = float("inf")) -> None:
         self.asked = False
+        self._deadline = deadline
 
     def __call__(self) -> bool:
-        return self.asked
+        return self.asked or self.time_is_up
+
+    @property
+    def time_is_up(self) -> bool:
+        return time.time() >= self._deadline
+
+    def end_now(self, number: int, frame: object) -> None:
+        """Handler of SIGUSR1."""
+        self._deadline = 0.0
 
     def _handle(self, number: int, frame: object) -> None:
         if self.asked:
@@ -86,8 +185,9 @@ class _Stop:
 
 
 @contextmanager
-def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None) -> Iterator[Observer]:
-    stop = _Stop()
+def _observed(
+    total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None, stop: Stop
+) -> Iterator[Observer]:
     columns = (
         SpinnerColumn(),
         TextColumn("cycle"),
@@ -108,7 +208,13 @@ def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, in
 
 
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
-    return make_plan(config, where.workers, where.threads, free_memory(), chunks, where.in_process)
+    """The plan for a place; refuses what cannot fit there."""
+    if where.cluster is None:
+        return make_plan(config, where.workers, where.threads, free_memory(), chunks, where.in_process)
+    workers, here = where.cluster.workers, free_memory()
+    if not (where.session and where.session.inside) and where.cluster.has_queue:  # more may come, or may not
+        make_plan(config, workers.at_least, workers.threads, workers.at_least * workers.memory_bytes + here, chunks)
+    return make_plan(config, workers.count, workers.threads, workers.count * workers.memory_bytes + here, chunks)
 
 
 def execute(
@@ -117,20 +223,27 @@ def execute(
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
     booked: Callable[[RunStore, int], None] | None = None,
+    stop: Stop | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
     with connect(where) as executor:
-        here = Where(executor.workers, executor.threads, where.scheduler)
-        memory = free_memory() if where.scheduler is None else 1 << 62
-        plan = make_plan(config, here.workers, here.threads, memory, chunks, where.in_process)
+        plan = plan_for(config, where, executor, chunks)
         if executor.address:
             err.print(f"dashboard: {executor.address}")
         err.print(
             f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
             f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
         )
-        with _observed(config.run.cycles, 0, config.field.sites, booked) as observer:
+        with _observed(config.run.cycles, 0, config.field.sites, booked, stop or Stop()) as observer:
             computer = start(executor, plan.chunks, plan.epoch, observer)
             return computer, computer.run()
+
+
+def plan_for(config: Config, where: Where, executor: Executor, chunks: tuple[int, ...] | None) -> Plan:
+    """The plan for the workers that are there, or, of a cluster that a file describes, will be there."""
+    if where.cluster is not None:
+        return planned(config, where, chunks)
+    memory = free_memory() if where.scheduler is None else 1 << 62
+    return make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)

@@ -1,4 +1,4 @@
-"""Where tasks run: here and now, or on a Dask cluster.  The only module that knows distributed."""
+"""Where tasks run: here and now, or on a Dask cluster.  With its `cluster_…` sisters the only door to distributed."""
 
 from __future__ import annotations
 
@@ -16,27 +16,20 @@ import psutil
 from distributed import Client, Future, LocalCluster, wait
 from distributed.security import Security
 
+from entropic.batch.file import ClusterFile
+from entropic.engine.cluster_settings import QUIET_SECONDS, cluster_settings
+from entropic.engine.cluster_start import Session, start_cluster
+from entropic.engine.owners import share_out
 from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
 _LOOPBACK = "127.0.0.1"
-_QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _RESTART = "start it again, then run 'entropic resume'"
-_SETTINGS = {
-    "distributed.scheduler.work-stealing": False,  # blocks have owners
-    "distributed.scheduler.no-workers-timeout": f"{int(_QUIET_SECONDS)}s",
-    "distributed.scheduler.allowed-failures": 3,
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.limit": "60s",
-    # Workers keep the memory that they use over and over: by default they give it back, and fetch every page anew.
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 << 20,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,
-}
 
 
 class Executor(Protocol):
@@ -114,11 +107,27 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @final
 class DaskExecutor:
-    """On the workers of a Dask cluster; each block has an owner."""
+    """On the workers of a Dask cluster; each block has an owner.  Workers may come and go.
 
-    def __init__(self, client: Client, dashboard: str | None = None) -> None:
+    Parameters
+    ----------
+    quiet : float
+        Seconds without any worker to bear.
+    tend : callable
+        Called now and then while we wait; may start workers, and may raise.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dashboard: str | None = None,
+        quiet: float = QUIET_SECONDS,
+        tend: Callable[[], None] = lambda: None,
+    ) -> None:
         self.client = client
         self.address = dashboard
+        self._quiet, self._tend = quiet, tend
+        self._owners: list[str] = []
         self._addresses = self._workers()
         info = self._info()
         self.workers = len(self._addresses)
@@ -141,10 +150,22 @@ class DaskExecutor:
         return addresses
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
-        owner = self._addresses[block % len(self._addresses)]
+        owner = self._owner(block)
         return self.client.submit(
             _alone, function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
         )
+
+    def _owner(self, block: int) -> str:
+        while len(self._owners) <= block:
+            self._owners.append(self._addresses[len(self._owners) % len(self._addresses)])
+        return self._owners[block]
+
+    def _settle(self, addresses: list[str]) -> None:
+        """Go on with other workers; blocks whose worker is still there move only to keep shares even."""
+        if addresses and addresses != self._addresses:
+            self._addresses = addresses
+            self.workers = len(addresses)
+            self._owners = share_out(self._owners, addresses)
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
         self.finish(handles, lambda: None)
@@ -171,10 +192,12 @@ class DaskExecutor:
     def _look(self) -> None:
         """See whether there are workers, and how much memory is in use."""
         self._watch()
+        self._tend()
         self._looked = time.monotonic()
-        if self._info():
+        if addresses := sorted(self._info()):
             self._alive = time.monotonic()
-        elif time.monotonic() - self._alive > _QUIET_SECONDS:
+            self._settle(addresses)
+        elif time.monotonic() - self._alive > self._quiet:
             raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
 
     def release(self, handles: Sequence[Any]) -> None:
@@ -226,16 +249,20 @@ class Where:
         A local cluster; one worker means threads in this process.
     scheduler : str or None
         Address or scheduler file of a cluster that is up.
+    cluster : ClusterFile or None
+        A cluster to start, and ``session``, where to keep what it needs.
     """
 
     workers: int
     threads: int
     scheduler: str | None = None
     dashboard: bool = True
+    cluster: ClusterFile | None = None
+    session: Session | None = None
 
     @property
     def in_process(self) -> bool:
-        return self.scheduler is None and self.workers == 1
+        return self.scheduler is None and self.cluster is None and self.workers == 1
 
 
 @contextmanager
@@ -251,7 +278,11 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
         with _client(where.scheduler) as client:
             yield DaskExecutor(client, client.dashboard_link or None)
         return
-    settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
+    if where.cluster is not None:
+        with _described(where.cluster, where.session or Session(Path("entropic.job"))) as executor:
+            yield executor
+        return
+    settings = {**cluster_settings(), "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
             cluster = LocalCluster(
@@ -271,10 +302,21 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
             raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
         try:
             with Client(cluster) as client:
-                client.wait_for_workers(where.workers, timeout=_QUIET_SECONDS)
+                client.wait_for_workers(where.workers, timeout=QUIET_SECONDS)
                 yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)
         finally:
             cluster.close(timeout=10)
+
+
+@contextmanager
+def _described(cluster: ClusterFile, session: Session) -> Iterator[DaskExecutor]:
+    """A cluster as a file describes it."""
+    with (
+        start_cluster(cluster, session) as started,
+        Client(started.cluster, security=started.security, set_as_default=False) as client,
+    ):
+        link = started.cluster.dashboard_link if cluster.network.dashboard else None
+        yield DaskExecutor(client, link, cluster.wait.quiet, started.tend)
 
 
 @contextmanager
