@@ -147,9 +147,9 @@ class VirtualSlurm:
     def state(self, job: str) -> str:
         return self.job(job)["JobState"]
 
-    def set_node(self, node: str, state: str) -> None:
+    def set_node(self, node: str, state: str, check: bool = True) -> None:
         reason = ["Reason=test"] if state in {"drain", "down"} else []
-        self.run("scontrol", "update", f"NodeName={node}", f"State={state}", *reason)
+        self.run("scontrol", "update", f"NodeName={node}", f"State={state}", *reason, check=check)
 
 
 @contextmanager
@@ -161,9 +161,7 @@ def virtual_slurm(root: Path) -> Iterator[VirtualSlurm]:
         first = _free_ports(len(NODES) + 1)
         places = {"ctld": first, "first": first + 1, "last": first + len(NODES)}
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
-        text = _CONF.format(
-            host=host, root=root, user=user, nodes=len(NODES), cpus=CPUS, memory=MEMORY, **places
-        )
+        text = _CONF.format(host=host, root=root, user=user, nodes=len(NODES), cpus=CPUS, memory=MEMORY, **places)
         (root / "slurm.conf").write_text(text)
         for name in ("state", "munge"):
             (root / name).mkdir(mode=0o755, exist_ok=True)
@@ -197,5 +195,6 @@ if __name__ == "__main__":
         sys.exit(f"not installed: {', '.join(lacking)}; apt-get install {' '.join(PACKAGES)}")
     with virtual_slurm(Path(sys.argv[1]).absolute()) as served:
         print(f"three nodes are up:  export SLURM_CONF={served.environment['SLURM_CONF']}", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             signal.pause()

@@ -176,9 +176,8 @@ def _check_job(sections: _Sections) -> Iterator[Finding]:
 
 
 def _check_python(sections: _Sections) -> Iterator[Finding]:
-    environment = sections["environment"]
-    assert isinstance(environment, EnvironmentSection)
-    if not environment.python.strip():
+    environment = sections.get("environment")
+    if isinstance(environment, EnvironmentSection) and not environment.python.strip():
         yield Finding(("environment", "python"), show(environment.python), "a Python interpreter", 'write "python3"')
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, final
 
 import yaml
 
@@ -15,6 +15,21 @@ _PORT = 8786
 _TLS = "/tls"
 
 
+@final
+class _Plain(yaml.SafeDumper):  # type: ignore[misc]
+    """YAML for people: no anchors, and texts of several lines as they are."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Plain.add_representer(str, _text)
+
+
 def manifests(
     cluster: ClusterFile, run: str, config: str, chunks: tuple[int, ...] | None = None, plain_tcp: bool = False
 ) -> str:
@@ -22,8 +37,7 @@ def manifests(
 
     The driver goes on from the run's newest checkpoint if there is one, so a pod that is lost is simply started anew.
     """
-    own = cluster.own
-    assert isinstance(own, KubernetesSection)
+    own = _own(cluster)
     name = run.rstrip("/").rpartition("/")[2].lower().replace("_", "-").replace(".", "-")
     meta = {"name": name, "namespace": own.namespace}
     scheme = "tcp" if plain_tcp else "tls"
@@ -54,11 +68,16 @@ def manifests(
             "spec": {"backoffLimit": 6, "template": {"spec": _driver(cluster, name, address, place, chunks)}},
         },
     ]
-    return str(yaml.safe_dump_all(documents, sort_keys=False, width=110, explicit_start=True))
+    return str(yaml.dump_all(documents, Dumper=_Plain, sort_keys=False, width=110, explicit_start=True))
+
+
+def _own(cluster: ClusterFile) -> KubernetesSection:
+    assert isinstance(cluster.own, KubernetesSection)
+    return cluster.own
 
 
 def _python(cluster: ClusterFile, module: str, *arguments: str) -> list[str]:
-    return [cluster.environment.python, "-m", module, *arguments]
+    return [_own(cluster).python, "-m", module, *arguments]
 
 
 def _tls(plain_tcp: bool) -> list[str]:
@@ -101,8 +120,7 @@ def _worker(cluster: ClusterFile, address: str) -> dict[str, Any]:
 
 def _pod(cluster: ClusterFile, container: dict[str, Any], secured: bool) -> dict[str, Any]:
     """A pod of one container, with the image, the run's volume and the certificates."""
-    own = cluster.own
-    assert isinstance(own, KubernetesSection)
+    own = _own(cluster)
     mounts = [{"name": "runs", "mountPath": own.mount}]
     volumes: list[dict[str, Any]] = [{"name": "runs", "persistentVolumeClaim": {"claimName": own.volume}}]
     if secured:
@@ -123,7 +141,7 @@ def _driver(
     cluster: ClusterFile, name: str, address: str, place: str, chunks: tuple[int, ...] | None
 ) -> dict[str, Any]:
     where = f"--scheduler {address}" + (f" --chunks {','.join(map(str, chunks))}" if chunks else "")
-    program = f"{cluster.environment.python} -m entropic.cli"
+    program = f"{_own(cluster).python} -m entropic.cli"
     shell = (
         f"if [ -d {place}/checkpoints ]; then exec {program} resume {place} {where}; fi; "
         f"exec {program} run /config/config.toml --out {place} {where}"

@@ -232,17 +232,18 @@ class KubernetesSection(Section):
 
     namespace: _Word = Field(default="default", description="of all objects")
     image: _Line = Field(default="entropic:latest", description="container image with entropic")
+    python: _Line = Field(default="python3", description="its interpreter")
     volume: _Word = Field(default="entropic", description="persistent volume claim, ReadWriteMany, for the run")
     mount: _Line = Field(default="/runs", description="where pods mount it; --out lies below")
     secret: _Word = Field(default="entropic-tls", description="secret made from what 'entropic certificates' writes")
 
 
-_COMMON: dict[str, type[Section]] = {
-    "cluster": ClusterSection,
-    "workers": WorkersSection,
+_COMMON: dict[str, type[Section]] = {"cluster": ClusterSection, "workers": WorkersSection}
+_REACHED: dict[str, type[Section]] = {
     "environment": EnvironmentSection,
+    "network": NetworkSection,
+    "wait": WaitSection,
 }
-_REACHED: dict[str, type[Section]] = {"network": NetworkSection, "wait": WaitSection}
 _OWN: dict[str, type[Section]] = {
     "slurm": SlurmSection,
     "pbs": PBSSection,
@@ -261,6 +262,6 @@ def sections_of(system: str) -> dict[str, type[Section]]:
     sections = dict(_COMMON)
     if system in BATCH_SYSTEMS:
         sections["job"] = JobSection
-    if system != "kubernetes":
+    if system != "kubernetes":  # there, pods have all this
         sections |= _REACHED
     return {**sections, system: _OWN[system]}

@@ -66,9 +66,18 @@ def _outlive(seconds: float) -> None:
     signal.signal(signal.SIGTERM, later)
 
 
+def _hush(level: int) -> None:
+    """Keep distributed's logs below a level out of the job's: it gives most of its loggers levels of their own."""
+    for name in ("distributed", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(level)
+
+
 def dask_setup(worker: Any) -> None:
     """Called by Dask in the worker's own process, which gets the signals too."""
-    print(f"worker {worker.address} on {platform.node()}, {worker.state.nthreads} threads", flush=True)
+    _hush(logging.CRITICAL)  # what matters the driver is told; the guard warns
+    node = os.environ.get("SLURMD_NODENAME") or platform.node()
+    print(f"worker {worker.address} on {node}, {worker.state.nthreads} threads", flush=True)
     if (seconds := float(os.environ.get(_GRACE, "0"))) > 0:
         _outlive(seconds)
 
@@ -105,7 +114,7 @@ async def _serve(given: argparse.Namespace) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Serve a scheduler until it says that all is done, or is gone."""
     given = _arguments(arguments)
-    logging.getLogger("distributed").setLevel(logging.WARNING)
+    _hush(logging.WARNING)
     with dask.config.set(WORKER_SETTINGS):
         try:
             asyncio.run(_serve(given))
