@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test check bench docs lock clean
+.PHONY: help setup demo demo-seed test test-hpc check bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ demo-seed: .venv/.run ## the demonstration at the original's full size: 1e9 site
 
 test: .venv/.dev ## the test suite
 	$(BIN)/python -m pytest
+
+test-hpc: .venv/.dev ## the tests on real batch systems; as root it installs Debian's Slurm and others
+	tests/hpc/run $(BIN)/python
 
 check: .venv/.dev ## formatting, lint, types, import contract
 	$(BIN)/ruff format --check .

@@ -61,7 +61,9 @@ def test_launchers_that_know_their_hosts() -> None:
     (command,) = launchers(ready("slurm"), "/s/w.sh", {}, {}.__getitem__)
     assert command[:2] == ["srun", "--mpi=none"] and "--ntasks=5" in command and command[-2:] == ["/bin/sh", "/s/w.sh"]
     assert "--wait=0" in command and "--kill-on-bad-exit=0" in command
-    assert launchers(ready("mpi"), "/w", {}, {}.__getitem__) == [["mpirun", "-n", "4", "/bin/sh", "/w"]]
+    assert launchers(ready("mpi"), "/w", {}, {}.__getitem__) == [
+        ["mpirun", "--bind-to", "none", "-n", "4", "/bin/sh", "/w"]
+    ]
     assert launchers(ready("htcondor"), "/w", {}, {}.__getitem__) == []
     hosts = [command[-3] for command in launchers(ready("ssh"), "/w", {}, {}.__getitem__)]
     assert hosts == ["node1", "node2", "node1", "node2"]

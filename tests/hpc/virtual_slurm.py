@@ -83,7 +83,7 @@ def _free_ports(count: int) -> int:
 
 
 @contextmanager
-def _local_name() -> Iterator[str]:
+def local_name() -> Iterator[str]:
     """This host's name, which has to mean loopback; where it does not, /etc/hosts says so meanwhile."""
     host, hosts = socket.gethostname().partition(".")[0], Path("/etc/hosts")
     with suppress(OSError):
@@ -157,7 +157,7 @@ def virtual_slurm(root: Path) -> Iterator[VirtualSlurm]:
     """A Slurm that is up, in an empty directory; all its daemons end with it."""
     root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
-    with _local_name() as host:
+    with local_name() as host:
         first = _free_ports(len(NODES) + 1)
         places = {"ctld": first, "first": first + 1, "last": first + len(NODES)}
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()

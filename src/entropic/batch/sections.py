@@ -223,7 +223,9 @@ class SSHSection(Section):
 class MPISection(Section):
     """Any system whose mpirun knows the allocation."""
 
-    launcher: _Line = Field(default="mpirun -n {workers}", description="starts {workers} processes")
+    launcher: _Line = Field(
+        default="mpirun --bind-to none -n {workers}", description="starts {workers} processes, free to use their cores"
+    )
 
 
 @final

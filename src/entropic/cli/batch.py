@@ -77,11 +77,12 @@ def submit(
     if dry_run:
         click.echo(text, nl=False)
         return
-    command = submit_command(submission)  # raises if the system has no queue
+    command = None if cluster.system == "mpi" else submit_command(submission)  # raises if there is no queue
     chosen_python(cluster)
     planned(config, Where(1, 1, cluster=cluster, session=Session(job_directory(run), inside=True)), chunks)
     _lay_out(run, config, cluster, job_file(submission), text)
-    out.print(f"{_hand_over(command)}; look with: entropic status {run}", markup=False, soft_wrap=True)
+    said = f"run {job_file(submission)} within your allocation" if command is None else _hand_over(command)
+    out.print(f"{said}; look with: entropic status {run}", markup=False, soft_wrap=True)
 
 
 def _lay_out(run: Path, config: Config, cluster: ClusterFile, file: str, text: str) -> None:
@@ -101,15 +102,16 @@ def _lay_out(run: Path, config: Config, cluster: ClusterFile, file: str, text: s
 
 def _hand_over(command: list[str]) -> str:
     """Run a command of the batch system; returns what it said."""
+    program = command[-1].split()[0] if command[0] == "/bin/sh" else command[0]
+    if shutil.which(program) is None:
+        raise ClusterError(f"there is no {program} here.", "submit from a host of the batch system")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_HAND_OVER_SECONDS, check=False)
-    except FileNotFoundError as error:
-        raise ClusterError(f"there is no {command[0]} here.", "submit from a host of the batch system") from error
     except subprocess.TimeoutExpired as error:
-        raise ClusterError(f"{command[0]} gave no answer in {_HAND_OVER_SECONDS} s.", "try again later") from error
+        raise ClusterError(f"{program} gave no answer in {_HAND_OVER_SECONDS} s.", "try again later") from error
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split()) or f"code {done.returncode}"
-        raise ClusterError(f"{command[0]} refuses: {said}.", "correct the cluster file, [job] above all")
+        raise ClusterError(f"{program} refuses: {said}.", "correct the cluster file, [job] above all")
     return " ".join(done.stdout.split())
 
 
