@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,16 +57,6 @@ GOLDEN = {
     "periodic": {"field": "4c02a61ed60eaaebb0a575ba2953bb82", "series": "bb90242c4a0e2b1f21779a6f820de550"},
     "closed": {"field": "b565dd6a0ea8d085062fb4d6f04b1b37", "series": "2f0f6076cab9f077045196bae03aaf86"},
 }
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: hundreds of checkpoints flush thousands of files to disk."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="entropic-test-") as made:
-        yield Path(made)
 
 
 def cuts(name: str, seed: int, number: int) -> list[BlockGrid]:
@@ -193,8 +182,8 @@ def shrink(client: Client, workers: int) -> DaskExecutor:
     return executor
 
 
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Client]:
+@contextmanager
+def seven_threads() -> Iterator[Client]:
     """Seven workers of one thread each in this process."""
     with (
         LocalCluster(
@@ -202,6 +191,12 @@ def threads() -> Iterator[Client]:
         ) as made,
         Client(made, set_as_default=False) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Client]:
+    with seven_threads() as client:
         yield client
 
 
@@ -335,12 +330,13 @@ def test_shuffled_priorities(threads: Client, tmp_path: Path) -> None:
     assert len({tuple(sorted(order)) for order in orders}) == 1
 
 
-def test_threads(threads: Client, tmp_path: Path) -> None:
-    """Workers that share this process; the last test, for it shrinks the cluster."""
-    for number, count in enumerate(WORKERS):
-        executor = shrink(threads, count)
-        for name in CONFIGS:
-            agree(name, cuts(name, 50 + number, 1), executor, tmp_path)
+def test_threads(tmp_path: Path) -> None:
+    """Workers that share this process."""
+    with seven_threads() as client:
+        for number, count in enumerate(WORKERS):
+            executor = shrink(client, count)
+            for name in CONFIGS:
+                agree(name, cuts(name, 50 + number, 1), executor, tmp_path)
 
 
 if __name__ == "__main__":

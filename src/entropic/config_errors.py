@@ -21,6 +21,7 @@ __all__ = [
     "Origin",
     "Path",
     "Problem",
+    "key_name",
     "nearest",
     "plain",
     "refuse",
@@ -65,7 +66,7 @@ class Problem:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         section, _, key = self.key.partition(".")
         name = f"[{section}] {key}" if key else section
-        if section and not self.found:
+        if section and not key and not self.found:
             name = f"[{section}]"
         subject = " = ".join(part for part in (name, self.found) if part)
         text = f"{place}: {subject}: expected {self.expected}; remedy: {self.remedy}"
@@ -282,7 +283,8 @@ def _remedy(key: str, value: object, info: FieldInfo) -> str:
     if info.annotation is int and isinstance(value, float) and value.is_integer() and 0 < value < 2**53:
         return f"write {key} = {int(value)}"
     if info.annotation is bool and isinstance(value, str | int):
-        return f"write {key} = {'true' if str(value).lower() in {'true', 'yes', 'on', '1'} else 'false'}"
+        yes = value == 1 or (isinstance(value, str) and value.lower() in {"true", "yes", "on", "1"})
+        return f"write {key} = {'true' if yes else 'false'}"
     if isinstance(value, str) and info.annotation is not str and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
         return "remove the quotes"
     if info.is_required() or info.default is None:

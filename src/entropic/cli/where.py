@@ -12,13 +12,13 @@ from typing import Any
 
 import click
 import psutil
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from entropic.batch.file import ClusterFile
+from entropic.cli.progress import progress
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
-from entropic.engine.cluster import Executor, Where, connect
+from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.cluster_start import Session
 from entropic.engine.plan import Plan, make_plan
 from entropic.errors import UsageError
@@ -29,12 +29,14 @@ __all__ = [
     "chosen_place",
     "chunks_option",
     "cluster_option",
+    "connected",
     "execute",
     "free_memory",
     "job_directory",
     "plain_tcp_option",
     "plan_for",
     "planned",
+    "run_on",
     "where_options",
 ]
 
@@ -175,36 +177,19 @@ class Stop:
         err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[Stop]:
         old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
 
 @contextmanager
-def _observed(
-    total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None, stop: Stop
-) -> Iterator[Observer]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("cycle"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with stop.listening(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("run", total=total, completed=start, rate="")
-
-        def progress(cycle: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=cycle, rate=f"{speed * sites:.2e} site-cycles/s" if speed else "")
-
-        yield Observer(progress=progress, booked=booked or (lambda store, cycle: None), stop=stop)
+def _observed(config: Config, booked: Callable[[RunStore, int], None] | None, stop: Stop) -> Iterator[Observer]:
+    with progress(err, config.run.cycles, config.field.sites) as show:
+        yield Observer(progress=show, booked=booked or (lambda store, cycle: None), stop=stop)
 
 
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
@@ -222,26 +207,45 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
-    booked: Callable[[RunStore, int], None] | None = None,
     stop: Stop | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
+    with connected(where) as executor, (stop or Stop()).listening() as listening:
+        return run_on(executor, config, where, chunks, start, listening)
+
+
+@contextmanager
+def connected(where: Where) -> Iterator[DaskExecutor]:
+    """A cluster as asked for; says where its dashboard is."""
     with connect(where) as executor:
-        plan = plan_for(config, where, executor, chunks)
         if executor.address:
             err.print(f"dashboard: {executor.address}")
-        err.print(
-            f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
-            f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
-        )
-        with _observed(config.run.cycles, 0, config.field.sites, booked, stop or Stop()) as observer:
-            computer = start(executor, plan.chunks, plan.epoch, observer)
-            return computer, computer.run()
+        yield executor
 
 
-def plan_for(config: Config, where: Where, executor: Executor, chunks: tuple[int, ...] | None) -> Plan:
+def run_on(
+    executor: DaskExecutor,
+    config: Config,
+    where: Where,
+    chunks: tuple[int, ...] | None,
+    start: Callable[..., EntropicComputer],
+    stop: Stop,
+    booked: Callable[[RunStore, int], None] | None = None,
+) -> tuple[EntropicComputer, dict[str, Any]]:
+    """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    plan = plan_for(config, where, executor, chunks)
+    err.print(
+        f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
+        f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
+    )
+    with _observed(config, booked, stop) as observer:
+        computer = start(executor, plan.chunks, plan.epoch, observer)
+        return computer, computer.run()
+
+
+def plan_for(config: Config, where: Where, executor: DaskExecutor, chunks: tuple[int, ...] | None) -> Plan:
     """The plan for the workers that are there, or, of a cluster that a file describes, will be there."""
     if where.cluster is not None:
         return planned(config, where, chunks)

@@ -13,18 +13,20 @@ from typing import Any, Protocol, final
 
 import dask
 import psutil
+from dask.utils import parse_timedelta
 from distributed import Client, Future, LocalCluster, wait
 from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
+from entropic.engine.cluster_common import LOOPBACK
 from entropic.engine.cluster_settings import QUIET_SECONDS, cluster_settings
+from entropic.engine.cluster_signals import LastOrders, deaf
 from entropic.engine.cluster_start import Session, start_cluster
 from entropic.engine.owners import share_out
 from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
-_LOOPBACK = "127.0.0.1"
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
@@ -135,6 +137,10 @@ class DaskExecutor:
         self._peak = 0
         self._looked = self._alive = 0.0
 
+    def again(self) -> DaskExecutor:
+        """The same cluster for another run: its workers are looked up anew, and the peak starts from what is in use."""
+        return DaskExecutor(self.client, self.address, self._quiet, self._tend)
+
     def _info(self) -> dict[str, Any]:
         """What the scheduler says of each worker, by address; asked anew, for a stopped scheduler says nothing."""
         if self.client.status != "running" or self.client.scheduler is None:
@@ -146,7 +152,7 @@ class DaskExecutor:
     def _workers(self) -> list[str]:
         addresses = sorted(self._info())
         if not addresses:
-            raise ClusterError("the cluster has no workers.", "start some workers, then run 'entropic resume'")
+            raise ClusterError("the cluster has no workers.", "start some: 'dask worker --scheduler-file FILE'")
         return addresses
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
@@ -276,33 +282,38 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     """
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
+            with _answering(), suppress(TimeoutError):  # workers may still be starting
+                client.wait_for_workers(1, timeout=QUIET_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     if where.cluster is not None:
         with _described(where.cluster, where.session or Session(Path("entropic.job"))) as executor:
             yield executor
         return
-    settings = {**cluster_settings(), "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
+    settings = {**cluster_settings(), "distributed.dashboard.link": f"http://{LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
-            cluster = LocalCluster(
-                n_workers=where.workers,
-                threads_per_worker=where.threads,
-                processes=not where.in_process,
-                host=_LOOPBACK if not where.in_process else None,
-                security=Security.temporary() if not where.in_process else None,
-                # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
-                dashboard_address=f"{_LOOPBACK}:0",
-                worker_dashboard_address=f"{_LOOPBACK}:0",
-                scheduler_kwargs={"dashboard": where.dashboard},
-                memory_limit=0,
-                silence_logs=50,
-            )
+            with deaf():
+                cluster = LocalCluster(
+                    n_workers=where.workers,
+                    threads_per_worker=where.threads,
+                    processes=not where.in_process,
+                    host=LOOPBACK if not where.in_process else None,
+                    security=Security.temporary() if not where.in_process else None,
+                    # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
+                    dashboard_address=f"{LOOPBACK}:0",
+                    worker_dashboard_address=f"{LOOPBACK}:0",
+                    scheduler_kwargs={"dashboard": where.dashboard},
+                    memory_limit=0,
+                    silence_logs=50,
+                )
         except Exception as error:
             raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
         try:
             with Client(cluster) as client:
                 client.wait_for_workers(where.workers, timeout=QUIET_SECONDS)
+                if not where.in_process:
+                    client.register_plugin(LastOrders())
                 yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)
         finally:
             cluster.close(timeout=10)
@@ -328,8 +339,9 @@ def _client(scheduler: str) -> Iterator[Client]:
         if not Path(scheduler).is_file():
             raise ClusterError(f"there is no scheduler file {scheduler}.", remedy)
         place = {"scheduler_file": scheduler}
+    patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
     try:
-        client = Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
     except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
         raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
     try:

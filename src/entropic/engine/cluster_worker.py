@@ -14,7 +14,6 @@ import os
 import platform
 import signal
 import sys
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from distributed import Nanny
 from distributed.security import Security
 
 from entropic.engine.cluster_settings import WORKER_SETTINGS
+from entropic.engine.cluster_signals import outlive
 
 __all__ = ["dask_setup", "main"]
 
@@ -54,18 +54,6 @@ def _security(given: argparse.Namespace) -> Security | None:
     return Security(require_encryption=True, tls_ca_file=given.tls_ca_file, **files)
 
 
-def _outlive(seconds: float) -> None:
-    """Leave Ctrl-C to the driver, and end so many seconds after SIGTERM, unless the driver has ended us before."""
-
-    def later(number: int, frame: object) -> None:
-        timer = threading.Timer(seconds, os._exit, (128 + number,))
-        timer.daemon = True
-        timer.start()
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, later)
-
-
 def _hush(level: int) -> None:
     """Keep distributed's logs below a level out of the job's: it gives most of its loggers levels of their own."""
     for name in ("distributed", *logging.root.manager.loggerDict):
@@ -79,7 +67,7 @@ def dask_setup(worker: Any) -> None:
     node = os.environ.get("SLURMD_NODENAME") or platform.node()
     print(f"worker {worker.address} on {node}, {worker.state.nthreads} threads", flush=True)
     if (seconds := float(os.environ.get(_GRACE, "0"))) > 0:
-        _outlive(seconds)
+        outlive(seconds)
 
 
 async def _serve(given: argparse.Namespace) -> None:
@@ -103,7 +91,7 @@ async def _serve(given: argparse.Namespace) -> None:
     )
     loop = asyncio.get_running_loop()
     if given.grace > 0:
-        _outlive(given.grace)
+        outlive(given.grace)
     else:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, lambda: loop.create_task(nanny.close(timeout=10, reason="signal")))
