@@ -192,6 +192,8 @@ def test_help_everywhere(tmp_path: Path) -> None:
     assert {"demo", "run", "plan", "resume", "audit", "reverse", "verify"} <= cli.commands.keys()
     shown = [*examples(cli)]
     for name, command in cli.commands.items():
+        if command.hidden:  # what job scripts call
+            continue
         assert name in made.stdout
         own = [arguments for arguments in examples(command) if arguments[0] == name]
         assert len(own) >= 2, name

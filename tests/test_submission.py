@@ -50,9 +50,7 @@ def dry_run(directory: Path, system: str, *more: str, environment: dict[str, str
 @pytest.mark.parametrize("system", WITH_JOBS)
 def test_golden(system: str) -> None:
     """Renew a golden file by hand, from `entropic submit --dry-run`, after reading what has changed."""
-    from entropic.config import Config
-
-    submission = Submission("runs/demon", ready(system), config=Config.from_text(CONFIG).to_toml())
+    submission = Submission("runs/demon", ready(system), config=CONFIG)
     text = job_text(submission)
     assert text == (GOLDEN / f"{system}.txt").read_text("utf-8")
     if system not in {"htcondor", "kubernetes"}:

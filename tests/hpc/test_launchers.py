@@ -31,8 +31,9 @@ def ssh_configuration(tmp_path: Path) -> Iterator[Path]:
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {place}/host\nAuthorizedKeysFile {place}/user.pub\n"
         f"PidFile {place}/pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
     )
+    aliases = "".join(f"Host {node}\n  HostKeyAlias {node}\n" for node in ("node1", "node2"))
     client.write_text(
-        f"Host node1 node2\n  HostName 127.0.0.1\n  HostKeyAlias %n\n  Port {port}\n  User {getpass.getuser()}\n"
+        f"{aliases}Host node1 node2\n  HostName 127.0.0.1\n  Port {port}\n  User {getpass.getuser()}\n"
         f"  IdentityFile {place}/user\n  IdentitiesOnly yes\n  UserKnownHostsFile {place}/known\n"
         "  StrictHostKeyChecking yes\n"
     )
