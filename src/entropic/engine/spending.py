@@ -32,19 +32,21 @@ class Look:
         Processor seconds of each worker process, by host and process id.
     loop : float or None
         Processor seconds of the thread in which the scheduler lives; None without one.
+    began, ended : float
+        When the look began and ended.
     driver : float
         Of this thread.
-    mine : tuple
-        Host and id of this process.
+    mine : int
+        Id of this process.
     """
 
-    clock: float
+    began: float
+    ended: float
     driver: float
-    whole: float
     loop: float | None = None
     meters: dict[str, float] = field(default_factory=dict)
     processes: dict[tuple[str, int], float] = field(default_factory=dict)
-    mine: tuple[str, int] = ("", 0)
+    mine: int = 0
 
 
 @final
@@ -112,9 +114,9 @@ def _ask_scheduler() -> float:
 
 def look(executor: Executor) -> Look:
     """Read all clocks now."""
-    now = Look(time.perf_counter(), time.thread_time(), time.process_time())
+    began, driver = time.perf_counter(), time.thread_time()
     if not isinstance(executor, DaskExecutor):
-        return now
+        return Look(began, began, driver)
     answers = executor.client.run(_ask_worker)
     meters: dict[str, float] = {}
     processes = {}
@@ -123,17 +125,17 @@ def look(executor: Executor) -> Look:
         for name, value in mine.items():
             meters[name] = meters.get(name, 0.0) + value
     loop = executor.client.run_on_scheduler(_ask_scheduler)
-    return Look(now.clock, now.driver, now.whole, loop, meters, processes, ("", os.getpid()))
+    return Look(began, time.perf_counter(), driver, loop, meters, processes, os.getpid())
 
 
 def spent(executor: Executor, before: Look, after: Look) -> Spending:
     """What was spent between two looks."""
-    seconds = after.clock - before.clock
+    seconds = after.began - before.ended
     if not isinstance(executor, DaskExecutor):
         busy = after.driver - before.driver
         return Spending(seconds, busy, seconds - busy, 0.0, 0.0, 0.0, 0, 0, None, None, busy, 0.0)
     gone = {name: after.meters[name] - before.meters.get(name, 0.0) for name in after.meters}
-    apart = [key for key in after.processes if key[1] != after.mine[1]]
+    apart = [key for key in after.processes if key[1] != after.mine]
     worker_cpu = sum(after.processes[key] - before.processes.get(key, 0.0) for key in apart)
     busy = gone["execute.cpu"] + gone["execute.wait"] + gone["execute.other"]
     assert after.loop is not None and before.loop is not None

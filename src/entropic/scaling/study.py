@@ -139,6 +139,8 @@ def _check_thermodynamic(study: Study) -> Iterator[Finding]:
         yield Finding(("thermodynamic", "shapes"), found, expected, "leave [thermodynamic] out, or change [field]")
     for number, shape in enumerate(section.shapes):
         path = ("thermodynamic", "shapes", number)
+        if len(shape) < 2:
+            yield Finding(path, show(shape), "at least 2 axes: blocks are cut along the first", "fold it")
         if math.prod(shape) > MAX_SITES:
             yield Finding(path, show(shape), "at most 2^48 sites in all", "take smaller extents")
         if study.field.edges == "periodic" and any(extent % 2 for extent in shape):
@@ -167,6 +169,11 @@ def _check_charged(study: Study) -> Iterator[Finding]:
             yield Finding(("charged", "gears", number), show((m, n)), expected, "exchange m and n")
 
 
+def _check_cycles(study: Study) -> Iterator[Finding]:
+    if study.run.cycles < 1:
+        yield Finding(("run", "cycles"), show(study.run.cycles), "at least 1 cycle to measure", "write cycles = 10, say")
+
+
 def _check_anything(study: Study) -> Iterator[Finding]:
     varied = (
         study.strong.layouts,
@@ -188,5 +195,6 @@ _CHECKS: Checks = {
     _check_scheduler: "scheduler.shape scheduler.regions",
     _check_thermodynamic: "thermodynamic.shapes thermodynamic.regions field.initial field.edges",
     _check_charged: "charged.fields charged.region charged.hot charged.cold charged.gears",
+    _check_cycles: "run.cycles",
     _check_anything: "strong.layouts weak.layouts granularity.chunks scheduler.workers thermodynamic.shapes charged.fields",
 }
