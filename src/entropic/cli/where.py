@@ -20,7 +20,7 @@ from entropic.engine.cluster import Where, connect
 from entropic.engine.plan import Plan, make_plan
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = ["Stop", "chosen_place", "execute", "free_memory", "planned", "where_options"]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -60,11 +60,12 @@ def free_memory() -> int:
     return int(0.9 * free)
 
 
-class _Stop:
-    """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
+class Stop:
+    """SIGINT and SIGTERM ask for a checkpoint (``what`` to do says so); the second one ends the process at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "writing a checkpoint") -> None:
         self.asked = False
+        self.what = what
 
     def __call__(self) -> bool:
         return self.asked
@@ -73,7 +74,7 @@ class _Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
+        err.print(f"[yellow]stopping: {self.what} (once more to end at once)[/]")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -87,7 +88,7 @@ class _Stop:
 
 @contextmanager
 def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None) -> Iterator[Observer]:
-    stop = _Stop()
+    stop = Stop()
     columns = (
         SpinnerColumn(),
         TextColumn("cycle"),

@@ -139,6 +139,7 @@ class ChargedSection(Section):
         default=0.2, description="share of a region's sites that a trade touches"
     )
     gears: _Gears = Field(default=((2, 1), (3, 2), (4, 3), (5, 4)), description="the m:n on offer")
+    bound: _Share = Field(default=0.05, description="difference between the shares of exergy of two sizes that counts as none")
 
 
 @final
