@@ -45,7 +45,9 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, as_
 
     if study_file.is_dir():
         if overrides or target:
-            raise UsageError(f"{study_file} is a study that has begun.", "leave out --set and --out, or give the TOML file")
+            raise UsageError(
+                f"{study_file} is a study that has begun.", "leave out --set and --out, or give the TOML file"
+            )
         store = StudyStore.open(study_file)
     else:
         study = Study.from_toml(study_file, overrides).resolved(len(os.sched_getaffinity(0)))
@@ -63,7 +65,10 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, as_
         print_study(summary)
     verdict = summary["verdict"]
     if verdict["word"] == NOT_TRUSTED:
-        raise LawError(verdict["sentence"], f"find out what is wrong with that worker or machine; details in {store.path}/study.json")
+        raise LawError(
+            verdict["sentence"],
+            f"find out what is wrong with that worker or machine; details in {store.path}/study.json",
+        )
     if verdict["word"] == SOMETHING:
         raise LawError(verdict["sentence"], "run it again with another field.seed; if it comes back, report it")
 
@@ -73,7 +78,13 @@ def _observed() -> Iterator[Any]:
     """An observer that shows which cell is under way and how long the study will take, and hears Ctrl-C."""
     from entropic.scaling import StudyObserver
 
-    columns = (SpinnerColumn(), TextColumn("cell"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.fields[about]}"))
+    columns = (
+        SpinnerColumn(),
+        TextColumn("cell"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[about]}"),
+    )
     stop = Stop("what is done is on disk")
     began = time.monotonic()
     first: list[int] = []

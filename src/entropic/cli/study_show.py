@@ -13,6 +13,7 @@ from entropic.cli.show import out
 __all__ = ["print_study"]
 
 _COLOURS = {"scale changes nothing": "green", "not settled": "yellow"}
+_LAYOUTS = {"0x1": "no Dask"}
 _ANSWERS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]not settled[/]"}
 
 
@@ -45,7 +46,9 @@ def print_study(summary: dict[str, Any]) -> None:
         _print_charged(summary["charged"])
     for note in verdict["notes"]:
         out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
-    out.print(f"{summary['study']['cells']} of {summary['study']['of']} cells; study {summary['store']}", soft_wrap=True)
+    out.print(
+        f"{summary['study']['cells']} of {summary['study']['of']} cells; study {summary['store']}", soft_wrap=True
+    )
 
 
 def _span(found: dict[str, Any] | None, form: str) -> str:
@@ -53,7 +56,7 @@ def _span(found: dict[str, Any] | None, form: str) -> str:
     if found is None:
         return ""
     value = format(found["value"], form)
-    return value if found["low"] is None else f"{value} [dim]({found['low']:{form}} … {found['high']:{form}})[/]"
+    return value if found["low"] is None else f"{value} [dim]({found['low']:{form}}…{found['high']:{form}})[/]"
 
 
 def _quantiles(found: dict[str, Any]) -> str:
@@ -61,9 +64,9 @@ def _quantiles(found: dict[str, Any]) -> str:
 
 
 def _print_checks(verdict: dict[str, Any]) -> None:
-    table = Table("question", "kind", "answer", "detail", title="Verdict")
+    table = Table("question", "answer", "how", title="Verdict")
     for check in verdict["checks"]:
-        table.add_row(check["question"], check["kind"], _ANSWERS[check["holds"]], escape(check["detail"]))
+        table.add_row(check["question"], _ANSWERS[check["holds"]], f"{check['kind']}: {escape(check['detail'])}")
     out.print(table)
     if verdict["faults"]:
         table = Table("cell", "cycle", "region", "what", title="Faults")
@@ -74,43 +77,52 @@ def _print_checks(verdict: dict[str, Any]) -> None:
 
 
 def _print_points(points: list[dict[str, Any]], title: str) -> None:
-    table = Table("workers × threads", "blocks", "seconds", "speed-up", "efficiency", "compute", "idle", "planned/measured", title=title)
+    table = Table("layout", "sites a task", "seconds", "speed-up", "eff.", "busy", "idle", "plan", title=title)
     for point in points:
-        more = " [yellow]more than cores[/]" if point["oversubscribed"] else ""
-        blocks = "×".join(map(str, point["chunks"]))
         table.add_row(
-            point["layout"]["name"].replace("0x1", "no Dask") + more,
-            f"{blocks} regions, {point['sites_a_task']:,.0f} sites",
-            _span(point["seconds"], ".3f"),
+            _LAYOUTS.get(point["layout"]["name"], point["layout"]["name"]) + ("*" if point["oversubscribed"] else ""),
+            f"{point['sites_a_task']:,.0f}",
+            _span(point["seconds"], ".3g"),
             _span(point["speedup"], ".2f"),
-            _span(point["efficiency"], ".2f"),
+            f"{point['efficiency']['value']:.2f}" if point["efficiency"] else "",
             f"{point['shares']['compute']:.0%}",
             f"{point['shares']['idle']:.0%}",
             f"{point['planned_over_measured']:.2f}",
         )
     out.print(table)
+    if any(point["oversubscribed"] for point in points):
+        out.print("[dim]* more threads than cores[/]")
 
 
 def _print_fits(fits: list[dict[str, Any]]) -> None:
     if not fits:
         return
-    ahead = [row["workers"] for row in fits[0]["curve"] if not row["measured"]]
-    table = Table("law", "of", "serial share σ", "crosstalk κ", "off by at most", *(f"× at {n}" for n in ahead), title="Laws of speed-up")
+    table = Table(
+        "law", "of", "serial share σ", "crosstalk κ", "off by", "× at 8", "× at 64", title="Laws of speed-up, foretold"
+    )
     for fit in fits:
         foretold = {row["workers"]: row["speedup"] for row in fit["curve"]}
         table.add_row(
             fit["law"],
             fit["family"],
-            _span(fit["serial"], ".3f"),
-            _span(fit["crosstalk"], ".4f"),
-            f"{fit['largest_deviation']:.1%}",
-            *(_span(foretold.get(n), ".1f") for n in ahead),
+            _span(fit["serial"], ".2f"),
+            _span(fit["crosstalk"], ".3f"),
+            f"{fit['largest_deviation']:.0%}",
+            *(_span(foretold.get(n), ".1f") for n in (8, 64)),
         )
     out.print(table)
 
 
 def _print_scheduler(section: dict[str, Any]) -> None:
-    table = Table("workers", "tasks", "tasks a second", "scheduler ms a task", "compute", "limited by", title="The scheduler's limit")
+    table = Table(
+        "workers",
+        "tasks",
+        "tasks a second",
+        "scheduler ms a task",
+        "compute",
+        "limited by",
+        title="The scheduler's limit",
+    )
     for point in section["points"]:
         cost = point["scheduler_seconds_a_task"]
         table.add_row(
@@ -136,33 +148,35 @@ def _print_model(model: dict[str, Any]) -> None:
 
 def _print_scales(section: dict[str, Any]) -> None:
     title = f"Net work a site, quanta (θ = {section['threshold']}, mean {section['mean']:g}), all fields together"
-    table = Table("sites a region", "regions", "infinite bath", "exact", "own bath", "exact", title=title)
+    table = Table("sites a region", "infinite bath", "exact", "own bath", "exact", title=title)
     for row in section["pooled"]:
-        cells = []
-        for price in ("landauer", "own"):
-            found = row[price]
-            cells += [_span(found and found["net"], ".4f"), f"{found['exact']:.4f}" if found else ""]
-        table.add_row(f"{row['sites']:,}", f"{row['regions']:,}", *cells)
+        table.add_row(f"{row['sites']:,}", *(text for price in ("landauer", "own") for text in _net(row[price])))
     out.print(table)
 
 
+def _net(found: dict[str, Any] | None) -> tuple[str, str]:
+    """A net with its symmetric interval, and its exact value."""
+    if found is None:
+        return "", ""
+    net = found["net"]
+    return f"{net['value']:.4f} [dim]± {net['high'] - net['value']:.2g}[/]", f"{found['exact']:.4f}"
+
+
 def _print_demons(section: dict[str, Any]) -> None:
-    largest = max(section["fields"], key=lambda field: field["sites"])
-    table = Table("sites", "demons", "price", "seem to gain", "probability", "exact", title="Apparent violations, largest field")
-    for row in largest["demons"]:
-        table.add_row(
-            str(row["sites"]),
-            f"{row['demons']:,}",
-            row["price"],
-            f"{row['gains']:,}",
-            _span(row["probability"], ".2g"),
-            f"{row['exact']:.2g}",
-        )
+    table = Table(
+        "sites", "demons", "raw price: gain", "exact", "compressed: gain", "exact", title="Apparent violations"
+    )
+    rows = section["demons"]
+    for raw, compressed in zip(rows[::2], rows[1::2], strict=True):
+        cells = [(f"{_span(row['probability'], '.1e')}", f"{row['exact']:.1e}") for row in (raw, compressed)]
+        table.add_row(str(raw["sites"]), f"{raw['demons']:,}", *(text for pair in cells for text in pair))
     out.print(table)
 
 
 def _print_charged(section: dict[str, Any]) -> None:
-    table = Table("sites", "regions", "work over exergy", "work a site", "first cycle a pair", "exact", title="The charged field")
+    table = Table(
+        "sites", "regions", "work over exergy", "work a site", "first cycle a pair", "exact", title="The charged field"
+    )
     for point in section["points"]:
         first = point["first"]
         table.add_row(

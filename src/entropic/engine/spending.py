@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, final
 
-
 from entropic.engine.cluster import DaskExecutor, Executor
 
 __all__ = ["Look", "Spending", "look", "spent"]
@@ -95,7 +94,10 @@ class Spending:
 
 def _ask_worker(dask_worker: Any) -> tuple[str, int, float, dict[str, float]]:
     meters = dict.fromkeys(("execute.cpu", "execute.wait", "execute.other", "receive", "send"), 0.0)
-    meters["sends"], meters["sent"] = dask_worker.transfer_outgoing_count_total, dask_worker.transfer_outgoing_bytes_total
+    meters["sends"], meters["sent"] = (
+        dask_worker.transfer_outgoing_count_total,
+        dask_worker.transfer_outgoing_bytes_total,
+    )
     for name, value in dask_worker.digests_total.items():
         if not isinstance(name, tuple) or name[0] not in _COUNTED or name[-1] != "seconds":
             continue

@@ -93,11 +93,15 @@ def _notes(
     """What a reader should know beside the verdict."""
     notes = []
     if facts["load"][0] > 0.5 * facts["cores"]:
-        notes.append(f"The machine was not quiet when the study began (load {facts['load'][0]:.1f}): mistrust its timings.")
+        notes.append(
+            f"The machine was not quiet when the study began (load {facts['load'][0]:.1f}): mistrust its timings."
+        )
     null = performance["null"]
     if null and null["equal"] is False:
         low, high = null["ratio"]["low"], null["ratio"]["high"]
-        notes.append(f"Two equal cells differ (ratio {low:.3f} to {high:.3f}): so much of any other difference is noise.")
+        notes.append(
+            f"Two equal cells differ (ratio {low:.3f} to {high:.3f}): so much of any other difference is noise."
+        )
     if study.study.repeats < _ENOUGH and any(performance[name] for name in ("strong", "weak", "granularity")):
         notes.append(f"Only {study.study.repeats} repeats: intervals of timings rest on {_ENOUGH} at least.")
     for state, words in (("refused", "refused (it does not fit)"), ("failed", "failed")):

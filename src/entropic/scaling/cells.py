@@ -16,7 +16,7 @@ from entropic.initial import lattice_of
 from entropic.lattice import regular_cuts
 from entropic.scaling.study import Study
 
-__all__ = ["Cell", "Kind", "Layout", "Session", "TIMED", "cells_of", "physics_of", "region_boxes", "sessions_of"]
+__all__ = ["TIMED", "Cell", "Kind", "Layout", "Session", "cells_of", "physics_of", "region_boxes", "sessions_of"]
 
 Kind = Literal["strong", "null", "weak", "granularity", "scheduler", "field", "region", "charged"]
 TIMED: tuple[Kind, ...] = ("strong", "null", "weak", "granularity", "scheduler")
@@ -155,7 +155,11 @@ def _timed(study: Study, repeat: int) -> Iterator[Cell]:
         layout = Layout(workers, 1, section.processes)
         small = {"shape": list(section.shape), "regions": list(section.regions), "seed": base.field.seed}
         config = Config.from_mapping(
-            {"field": small, "run": {"cycles": section.cycles, "checkpoint_every": section.cycles}, "relax": {"layers": 2}},
+            {
+                "field": small,
+                "run": {"cycles": section.cycles, "checkpoint_every": section.cycles},
+                "relax": {"layers": 2},
+            },
             "<[scheduler] of the study>",
         )
         one = (1,) * len(section.shape)
@@ -171,7 +175,13 @@ def _thermodynamic(study: Study) -> Iterator[Cell]:
         planes = [shape[0], *(1 for _ in shape[1:])]
         field = {"shape": list(shape), "regions": planes, "seed": base.field.seed + number}
         config = _derived(
-            base, "thermodynamic", field=field, run=once, demon=off, exchange={"enabled": False}, grid={"enabled": False}
+            base,
+            "thermodynamic",
+            field=field,
+            run=once,
+            demon=off,
+            exchange={"enabled": False},
+            grid={"enabled": False},
         )
         for pair in section.layouts:
             layout = Layout(*pair)
@@ -212,7 +222,9 @@ def region_boxes(shape: tuple[int, ...], sites: int) -> tuple[int, ...]:
             break
     if len(boxes) < len(shape) or left > 1:
         expected = f"sites of a run that is a box of the lattice {show(shape)}"
-        wrong = Problem("<study>", None, "thermodynamic.regions", show(sites), expected, "take powers of 2 of such extents")
+        wrong = Problem(
+            "<study>", None, "thermodynamic.regions", show(sites), expected, "take powers of 2 of such extents"
+        )
         raise ConfigError([wrong])
     return tuple(reversed(boxes))
 

@@ -88,7 +88,8 @@ def fit_speedup(
         "crosstalk": of(2) if law == "usl" else None,
         "largest_deviation": float(np.abs(fitted / medians - 1).max()),
         "curve": [
-            {"workers": int(n), "speedup": of(3 + k), "measured": int(n) in seconds} for k, n in enumerate(grid.tolist())
+            {"workers": int(n), "speedup": of(3 + k), "measured": int(n) in seconds}
+            for k, n in enumerate(grid.tolist())
         ],
     }
 

@@ -43,9 +43,7 @@ def record_rows(sites: int, ones: NDArray[np.int64], kind: RecordKind) -> NDArra
     return out + math.log(sites + 1)
 
 
-def own_prices(
-    sites: int, ones: NDArray[np.int64], quanta: NDArray[np.int64], kind: RecordKind
-) -> NDArray[np.int64]:
+def own_prices(sites: int, ones: NDArray[np.int64], quanta: NDArray[np.int64], kind: RecordKind) -> NDArray[np.int64]:
     """E_min of records in regions of ``sites`` >= 2 sites that hold ``quanta`` after the lift: int64[rows], exact."""
     energy, certain = np.empty(ones.size, np.int64), np.empty(ones.size, np.bool_)
     exact.erasure_quanta_rows(sites, quanta, record_rows(sites, ones, kind), energy, certain)
@@ -236,5 +234,7 @@ def chernoff_p(law: NetLaw, mean: float, draws: int) -> float:
     def exponent(strength: float) -> float:
         return float(special.logsumexp(strength * (sign * values - abs(gap)), b=law.chances))
 
-    found = optimize.minimize_scalar(exponent, bounds=(0.0, 5.0 + 2.0 * abs(gap)), method="bounded", options={"xatol": 1e-12})
+    found = optimize.minimize_scalar(
+        exponent, bounds=(0.0, 5.0 + 2.0 * abs(gap)), method="bounded", options={"xatol": 1e-12}
+    )
     return min(1.0, 2.0 * math.exp(min(0.0, draws * float(found.fun))))

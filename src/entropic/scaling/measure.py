@@ -202,7 +202,9 @@ def _trades(store: RunStore, outcome: Outcome) -> dict[str, Any]:
     config, books, opening = store.config(), outcome.books, store.opening()["quanta"]
     sites = lattice_of(config.field).region_sites
     first = books["partner"][0] >= 0
-    gears = sorted({(int(m), int(n)) for m, n in zip(books["gear_m"][0][first], books["gear_n"][0][first], strict=True)})
+    gears = sorted(
+        {(int(m), int(n)) for m, n in zip(books["gear_m"][0][first], books["gear_n"][0][first], strict=True)}
+    )
     return {
         "work": books["gear"].sum(axis=1).tolist(),
         "exergy": entropy.exergy(sites, opening),

@@ -147,15 +147,14 @@ def analyse_model(study: Study, records: Sequence[Record], cores: int) -> dict[s
     drawn: list[dict[str, float]] = []
     costs: list[Costs] = []
     for _ in range(_RESAMPLES):
-        sample = [timed[i] for i in random.integers(0, len(timed), len(timed))]
-        if len({r["varied"] for r in sample if r["spending"]["scheduler_cpu"] is not None}) < 2:
-            continue
-        costs.append(calibrate(sample, cores))
+        costs.append(calibrate(_resampled(timed, random), cores))
         drawn.append(_foretold(costs[-1], config, plan, target))
     edges = [(1 - confidence) / 2, (1 + confidence) / 2]
     parts = _foretold(best, config, plan, target)
     # What the model missed here it may miss there: each resample is divided by the ratio of a cell drawn at random.
-    seconds = [d["seconds"] / ratios[i] for d, i in zip(drawn, random.integers(0, len(ratios), len(drawn)), strict=True)]
+    seconds = [
+        d["seconds"] / ratios[i] for d, i in zip(drawn, random.integers(0, len(ratios), len(drawn)), strict=True)
+    ]
     low, high = np.quantile(seconds, edges)
     spans = {name: np.quantile([getattr(c, name) for c in costs], edges) for name in _UNITS}
     names = {"compute": "compute", "scheduler": "scheduler", "books": "the driver's books", "checkpoint": "checkpoints"}
@@ -180,6 +179,14 @@ def analyse_model(study: Study, records: Sequence[Record], cores: int) -> dict[s
         },
         "checked": {**quantiles(ratios, confidence), "each": each},
     }
+
+
+def _resampled(records: Sequence[Record], random: np.random.Generator) -> list[Record]:
+    """As many repeats of every condition, drawn with replacement: the conditions are no sample."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record["varied"], []).append(record)
+    return [group[i] for group in groups.values() for i in random.integers(0, len(group), len(group))]
 
 
 def _target(study: Study) -> tuple[int, Plan, Config]:

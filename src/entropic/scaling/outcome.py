@@ -170,7 +170,9 @@ def _widened(values: NDArray[Any], size: tuple[int, ...]) -> NDArray[Any]:
     return np.pad(values, [(0, n - m) for n, m in zip(size, values.shape, strict=True)])
 
 
-def _value(values: NDArray[Any] | None, cycle: int, region: int, name: str, both: tuple[Outcome, Outcome]) -> float | str:
+def _value(
+    values: NDArray[Any] | None, cycle: int, region: int, name: str, both: tuple[Outcome, Outcome]
+) -> float | str:
     if values is None or cycle >= values.shape[0] or region >= values.shape[1]:
         return "no entry"
     if name not in _TABLES:
@@ -178,6 +180,8 @@ def _value(values: NDArray[Any] | None, cycle: int, region: int, name: str, both
         return float(value) if isinstance(value, float) else int(value)
     rows = [o.books[name][cycle, region] for o in both if name in o.books]
     width = max(row.size for row in rows)
-    level = int(np.flatnonzero(np.pad(rows[0], (0, width - rows[0].size)) != np.pad(rows[-1], (0, width - rows[-1].size)))[0])
+    level = int(
+        np.flatnonzero(np.pad(rows[0], (0, width - rows[0].size)) != np.pad(rows[-1], (0, width - rows[-1].size)))[0]
+    )
     mine = values[cycle, region]
     return f"{int(mine[level]) if level < mine.size else 0} sites of {level} quanta ({_TABLES[name]})"

@@ -30,8 +30,12 @@ def analyse_performance(study: Study, records: Sequence[Record], cores: int) -> 
     cores : int
         Of the machine: more threads than that are not expected to be faster.
     """
-    timed = [r for r in records if r["spending"] and r["kind"] in ("strong", "null", "weak", "granularity", "scheduler")]
-    by_kind = {kind: _grouped(r for r in timed if r["kind"] == kind) for kind in ("strong", "weak", "granularity", "scheduler")}
+    timed = [
+        r for r in records if r["spending"] and r["kind"] in ("strong", "null", "weak", "granularity", "scheduler")
+    ]
+    by_kind = {
+        kind: _grouped(r for r in timed if r["kind"] == kind) for kind in ("strong", "weak", "granularity", "scheduler")
+    }
     look = _Look(study, cores)
     strong = look.points(by_kind["strong"])
     weak = look.points(by_kind["weak"])
@@ -145,7 +149,9 @@ class _Look:
             return _median(float(r["spending"][of] or 0.0) / (by * r["spending"]["seconds"]) for r in group)
 
         whole = share("scheduler_cpu", self.cores) + share("worker_cpu", self.cores) + share("driver_cpu", self.cores)
-        if share("scheduler_cpu", 1) + share("driver_cpu", 1) >= _BUSY:  # one process, whose interpreter runs one at a time
+        if (
+            share("scheduler_cpu", 1) + share("driver_cpu", 1) >= _BUSY
+        ):  # one process, whose interpreter runs one at a time
             return "scheduler"
         if share("worker_cpu", max(group[0]["layout"]["processes"], 1)) >= _BUSY:
             return "workers"

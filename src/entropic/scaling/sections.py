@@ -62,7 +62,8 @@ class StudySection(Section):
     confidence: _Share = Field(default=0.95, description="of every interval that is shown")
     false_alarm: _Share = Field(default=0.001, description="chance that a sound program fails the verdict's tests")
     bound: _Share = Field(
-        default=0.01, description="effect that counts as none, as a share of the gross work, for the test of equivalence"
+        default=0.01,
+        description="effect that counts as none, as a share of the gross work, for the test of equivalence",
     )
 
 
@@ -114,7 +115,7 @@ class ThermodynamicSection(Section):
         default=(), description="sites of regions of the first lattice on which the engine itself lifts and erases"
     )
     demons: _Counts = Field(
-        default=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128),
+        default=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128, 256, 512),
         description="sites of the demons whose apparent violations are counted",
     )
 
@@ -139,7 +140,9 @@ class ChargedSection(Section):
         default=0.2, description="share of a region's sites that a trade touches"
     )
     gears: _Gears = Field(default=((2, 1), (3, 2), (4, 3), (5, 4)), description="the m:n on offer")
-    bound: _Share = Field(default=0.05, description="difference between the shares of exergy of two sizes that counts as none")
+    bound: _Share = Field(
+        default=0.05, description="difference between the shares of exergy of two sizes that counts as none"
+    )
 
 
 @final

@@ -81,7 +81,9 @@ class StudyStore:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise StoreBusyError(f"{self.path} is being written by another driver.", "wait for it, or stop it") from error
+            raise StoreBusyError(
+                f"{self.path} is being written by another driver.", "wait for it, or stop it"
+            ) from error
 
     def unlock(self) -> None:
         if self._lock is not None:

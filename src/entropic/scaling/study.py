@@ -144,7 +144,9 @@ def _check_thermodynamic(study: Study) -> Iterator[Finding]:
         if math.prod(shape) > MAX_SITES:
             yield Finding(path, show(shape), "at most 2^48 sites in all", "take smaller extents")
         if study.field.edges == "periodic" and any(extent % 2 for extent in shape):
-            yield Finding(path, show(shape), "even extents, for edges are periodic", 'make them even, or edges = "closed"')
+            yield Finding(
+                path, show(shape), "even extents, for edges are periodic", 'make them even, or edges = "closed"'
+            )
     sites = math.prod(section.shapes[0])
     for number, region in enumerate(section.regions):
         if region < 2 or sites % region:
@@ -160,9 +162,13 @@ def _check_charged(study: Study) -> Iterator[Finding]:
             expected = f"as many numbers as charged.region has ({len(section.region)})"
             yield Finding(path, show(field), expected, "correct one of them")
         elif field[0] % 2:
-            yield Finding(path, show(field), "an even number of regions along axis 0", "half of it is hot, half is cold")
+            yield Finding(
+                path, show(field), "an even number of regions along axis 0", "half of it is hot, half is cold"
+            )
     if section.fields and section.hot <= section.cold:
-        yield Finding(("charged", "hot"), show(section.hot), f"more than charged.cold, {section.cold:g}", "exchange them")
+        yield Finding(
+            ("charged", "hot"), show(section.hot), f"more than charged.cold, {section.cold:g}", "exchange them"
+        )
     for number, (m, n) in enumerate(section.gears):
         if m <= n:
             expected = "m > n: no other gear yields work from hot to cold"
@@ -171,7 +177,9 @@ def _check_charged(study: Study) -> Iterator[Finding]:
 
 def _check_cycles(study: Study) -> Iterator[Finding]:
     if study.run.cycles < 1:
-        yield Finding(("run", "cycles"), show(study.run.cycles), "at least 1 cycle to measure", "write cycles = 10, say")
+        yield Finding(
+            ("run", "cycles"), show(study.run.cycles), "at least 1 cycle to measure", "write cycles = 10, say"
+        )
 
 
 def _check_anything(study: Study) -> Iterator[Finding]:

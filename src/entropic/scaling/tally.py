@@ -35,7 +35,9 @@ def field_tally(
     """
     path = str(newest_sound(store.checkpoints).path.resolve())
     handles = [
-        executor.submit(f"count-{path[-8:]}-{block.number}", block.number, count_block, block, path, demon.threshold, sizes)
+        executor.submit(
+            f"count-{path[-8:]}-{block.number}", block.number, count_block, block, path, demon.threshold, sizes
+        )
         for block in grid.blocks
     ]
     count = merged(executor.gather(handles))

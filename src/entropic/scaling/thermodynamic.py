@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from entropic.scaling.laws import Demon, NetLaw, chernoff_p
@@ -53,7 +54,8 @@ def analyse_fields(study: Study, records: Sequence[Record]) -> Evidence:
             field, more = _field(demon, shape, mine, confidence)
             fields.append(field)
             tests += more
-    pooled = _pooled(demon, [r["tally"] for r in _first_of_each(cells)], confidence)
+    tallies = [r["tally"] for r in _first_of_each(cells)]
+    pooled = _pooled(demon, tallies, confidence)
     trend, slope_test = _trend(demon, fields, confidence)
     section = {
         "mean": demon.mean,
@@ -63,6 +65,7 @@ def analyse_fields(study: Study, records: Sequence[Record]) -> Evidence:
         "record": demon.record,
         "fields": fields,
         "pooled": pooled,
+        "demons": _demons(demon, [entry for tally in tallies for entry in tally["demons"]], confidence),
         "engine": _engine(study, records),
         "trend": trend,
         "equivalence": _equivalence(demon, fields, pooled, study.study.bound, confidence),
@@ -91,7 +94,10 @@ def _field(
         tests.append(Test("net", f"{what}, infinite bath", row["landauer"]["p"]))
         if row["own"]:
             tests.append(Test("net", f"{what}, own bath", row["own"]["p"]))
-    demons, more = _demons(demon, tally["demons"], name, confidence)
+    demons = _demons(demon, tally["demons"], confidence)
+    for row in demons:
+        what = f"demons of {row['sites']} sites, {row['price']} price, {name}"
+        tests.append(Test("violation", what, row["p"]))
     field = {
         "shape": list(shape),
         "sites": sites,
@@ -104,7 +110,7 @@ def _field(
         "scales": scales,
         "demons": demons,
     }
-    return field, [*tests, *more]
+    return field, tests
 
 
 def _prices(demon: Demon, scales: Sequence[Record], confidence: float) -> dict[str, Any]:
@@ -114,7 +120,13 @@ def _prices(demon: Demon, scales: Sequence[Record], confidence: float) -> dict[s
     law = demon.net(sites, "landauer")
     found: dict[str, Any] = {
         "landauer": _net(law, math.fsum(s["landauer"][0] for s in scales) / regions, sites, regions, confidence),
-        "raw": _net(demon.net(sites, "raw"), gross / regions - demon.temperature * sites * math.log(2.0), sites, regions, confidence),
+        "raw": _net(
+            demon.net(sites, "raw"),
+            gross / regions - demon.temperature * sites * math.log(2.0),
+            sites,
+            regions,
+            confidence,
+        ),
         "own": None,
     }
     if sites > 1:
@@ -138,17 +150,17 @@ def _net(law: NetLaw, mean: float, sites: int, regions: int, confidence: float) 
     }
 
 
-def _demons(
-    demon: Demon, counted: Sequence[Record], name: str, confidence: float
-) -> tuple[list[dict[str, Any]], list[Test]]:
-    """How often demons of each size seem to gain, beside the exact tail."""
-    rows, tests = [], []
+def _demons(demon: Demon, counted: Sequence[Record], confidence: float) -> list[dict[str, Any]]:
+    """How often demons of each size seem to gain, beside the exact tail; of one field, or of several together."""
+    by_size: dict[int, list[NDArray[np.int64]]] = {}
     for entry in counted:
-        sites, seen = entry["sites"], np.asarray(entry["ones"], np.int64)
+        by_size.setdefault(entry["sites"], []).append(np.asarray(entry["ones"], np.int64))
+    rows = []
+    for sites, fields in sorted(by_size.items()):
+        demons = sum(int(seen.sum()) for seen in fields)
         for price in _KINDS:
-            gains, demons = int(seen[demon.gains(sites, price) :].sum()), int(seen.sum())
+            gains = sum(int(seen[demon.gains(sites, price) :].sum()) for seen in fields)
             exact = demon.violation(sites, price)
-            p = binomial_p(gains, demons, exact)
             rows.append(
                 {
                     "sites": sites,
@@ -158,11 +170,10 @@ def _demons(
                     "probability": clopper_pearson(gains, demons, confidence),
                     "exact": exact,
                     "bound": demon.violation_bound(sites, price),
-                    "p": p,
+                    "p": binomial_p(gains, demons, exact),
                 }
             )
-            tests.append(Test("violation", f"demons of {sites} sites, {price} price, {name}", p))
-    return rows, tests
+    return rows
 
 
 def _pooled(demon: Demon, tallies: Sequence[Record], confidence: float) -> list[dict[str, Any]]:

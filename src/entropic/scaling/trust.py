@@ -70,9 +70,13 @@ def faults_of(records: Sequence[Record], outcome: Callable[[str], Outcome]) -> l
             if record["outcome"] != most:
                 faults.append(_differs(record, like, outcome, tie))
             elif record["digest"] != like["digest"]:
-                faults.append(_fault(record, "differs", f"books and field agree with {like['name']}, the series does not"))
+                faults.append(
+                    _fault(record, "differs", f"books and field agree with {like['name']}, the series does not")
+                )
             elif record.get("tally") != like.get("tally"):
-                faults.append(_fault(record, "differs", f"{_scale(record, like)} counted otherwise than in {like['name']}"))
+                faults.append(
+                    _fault(record, "differs", f"{_scale(record, like)} counted otherwise than in {like['name']}")
+                )
     return faults
 
 
@@ -92,7 +96,9 @@ def _differs(record: Record, like: Record, outcome: Callable[[str], Outcome], ti
     others = f"{like['name']}, and no third cell can tell which is right" if tie else f"{like['name']} and most others"
     if found is None:
         return _fault(record, "differs", f"its series alone differs from {others}")
-    where = f"cycle {found.cycle}, region {found.region}" + (f" (and {found.regions - 1} more)" if found.regions > 1 else "")
+    where = f"cycle {found.cycle}, region {found.region}" + (
+        f" (and {found.regions - 1} more)" if found.regions > 1 else ""
+    )
     return _fault(
         record,
         "differs",

@@ -1,9 +1,9 @@
 """The verdict: questions, how each was answered, and one sentence with its numbers.
 
-Exact questions (one outcome for each physics, every law in every cell, the engine against the count) can only be answered yes, or the
-study is not to be trusted.  Tests compare with exact laws; all of them together raise a false alarm with a chance of ``false_alarm`` at most
-(Bonferroni, so however they depend on one another).  Questions of equivalence are answered yes only if an effect beyond a stated bound
-is excluded.
+Exact questions (one outcome for each physics, every law in every cell, the engine against the count) can only be answered yes, or
+the study is not to be trusted.  Tests compare with exact laws; all of them together raise a false alarm with a chance of
+``false_alarm`` at most (Bonferroni, so however they depend on one another).  Questions of equivalence are answered yes only if an
+effect beyond a stated bound is excluded.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def _exact(
     cells = sum(outcome["cells"] for outcome in outcomes)
     differ = [fault for fault in faults if fault["kind"] == "differs"]
     repeated = sum(outcome["cells"] > 1 for outcome in outcomes)
-    detail = differ[0]["detail"] if differ else f"{cells} cells, {len(outcomes)} configurations, {repeated} of them run more than once"
+    detail = (
+        differ[0]["detail"]
+        if differ
+        else f"{cells} cells, {len(outcomes)} configurations, {repeated} of them run more than once"
+    )
     yield _check(
         "one outcome",
         "Is the outcome of each configuration the same bit for every layout, worker count, block shape and repeat?",
@@ -68,7 +72,13 @@ def _exact(
         known = [row for row in rows if row["agrees"] is not None]
         holds = all(row["agrees"] for row in known) if known else None
         detail = next((row["detail"] for row in known if not row["agrees"]), f"{len(known)} runs, integer by integer")
-        yield _check("engine", "Do the engine's own lifts and erasures equal the count of the same field?", "exact", holds, detail)
+        yield _check(
+            "engine",
+            "Do the engine's own lifts and erasures equal the count of the same field?",
+            "exact",
+            holds,
+            detail,
+        )
 
 
 def _bounded(study: Study, fields: dict[str, Any] | None, charged: dict[str, Any] | None) -> Iterable[dict[str, Any]]:
@@ -155,7 +165,11 @@ def _sentence(
     if charged:
         shares = [point["share"]["value"] for point in charged["points"]]
         sizes = [point["sites"] for point in charged["points"]]
-        span = f"{min(shares):.0%}" if f"{min(shares):.0%}" == f"{max(shares):.0%}" else f"{min(shares):.0%} to {max(shares):.0%}"
+        span = (
+            f"{min(shares):.0%}"
+            if f"{min(shares):.0%}" == f"{max(shares):.0%}"
+            else f"{min(shares):.0%} to {max(shares):.0%}"
+        )
         parts.append(f"a charged field of {_span(sizes)} sites yields {span} of its exergy")
     alarm = f"(chance of a false alarm: {verdict['false_alarm']:.2g}, all tests together)"
     text = f"{verdict['word'].capitalize()}: {'; '.join(parts)} {alarm}."
@@ -185,9 +199,7 @@ def _distrust(verdict: dict[str, Any]) -> str:
 def _machine(records: Sequence[dict[str, Any]], outcomes: Sequence[dict[str, Any]]) -> str:
     done = [r for r in records if r["state"] == "done"]
     workers = [max(r["layout"]["workers"], 1) for r in done] or [1]
-    return (
-        f"{len(done)} runs on {_span(workers)} workers gave one outcome, bit for bit, for each of {len(outcomes)} configurations"
-    )
+    return f"{len(done)} runs on {_span(workers)} workers gave one outcome, bit for bit, for each of {len(outcomes)} configurations"
 
 
 def _span(numbers: Sequence[int]) -> str:
@@ -207,7 +219,7 @@ def _net_work(fields: dict[str, Any]) -> str:
 
 
 def _violations(fields: dict[str, Any]) -> list[str]:
-    rows = [row for field in fields["fields"] for row in field["demons"] if row["price"] == "raw" and row["gains"]]
+    rows = [row for row in fields["demons"] if row["price"] == "raw" and row["gains"]]
     if not rows:
         return []
     first, last = min(rows, key=lambda row: row["sites"]), min(rows, key=lambda row: row["probability"]["value"])
