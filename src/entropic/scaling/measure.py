@@ -126,7 +126,10 @@ def measure(
     except TooLargeError as error:
         return refusal(cell, "refused", error.message), None
     except (ClusterError, StoreError) as error:
-        return refusal(cell, "failed", error.message), None
+        broken = isinstance(error.__cause__, AssertionError)  # of a task
+        return refusal(cell, "fault" if broken else "failed", error.message), None
+    except AssertionError as error:
+        return refusal(cell, "fault", f"an invariant of the engine does not hold: {error!r}"), None
     except EntropicError as error:
         if error.exit_code != LawError.exit_code:
             raise

@@ -21,6 +21,7 @@ from scipy import optimize
 
 from entropic.config import Config
 from entropic.engine.plan import Plan, make_plan
+from entropic.scaling.cells import TIMED
 from entropic.scaling.statistics import interval, quantiles
 from entropic.scaling.study import Study
 
@@ -34,7 +35,7 @@ _UNITS = {
     "task": ("s", "likewise, with what workers spend around a task"),
     "control_task": ("s", "processor time of scheduler and driver a task, cells with small workers (else all)"),
     "control_task_worker": ("s", "how that grows with the number of workers"),
-    "close": ("s", "time after the last task of the cycles, all timed cells"),
+    "close": ("s", "time after the last task of the cycles, all cells"),
     "entry": ("s", "likewise, a region and cycle of books"),
     "store": ("s", "likewise, a site of a checkpoint"),
 }
@@ -92,8 +93,12 @@ class Costs:
         )["seconds"]
 
 
-def calibrate(records: Sequence[Record], cores: int) -> Costs:
-    """Costs from cells that are done: non-negative least squares of relative deviations."""
+def calibrate(every: Sequence[Record], cores: int) -> Costs:
+    """Costs from cells that are done: non-negative least squares of relative deviations.
+
+    Tasks are those of the timed cells, which differ in nothing but layout and size; books are those of all cells.
+    """
+    records = _timed(every)
     under_dask = [r for r in records if r["spending"]["scheduler_cpu"] is not None]
     work = _column(records, lambda r: r["sites"] * r["cycles"])
     tasks = _column(records, lambda r: r["tasks"])
@@ -103,12 +108,16 @@ def calibrate(records: Sequence[Record], cores: int) -> Costs:
     around = [max(0.0, r["spending"]["worker_cpu"] - r["spending"]["task_cpu"]) / r["tasks"] for r in apart]
     small = [r for r in under_dask if r["kind"] == "scheduler"] or under_dask
     start, slope = _control(small)
-    closing = _column(records, lambda r: r["closing_seconds"])
-    epochs = _column(records, lambda r: math.ceil(r["cycles"] / r["plan"]["epoch"]))
-    entries = _column(records, lambda r: r["regions"] * r["cycles"])
-    sites = epochs * _column(records, lambda r: r["sites"] / min(r["layout"]["slots"], cores))
+    closing = _column(every, lambda r: r["closing_seconds"])
+    epochs = _column(every, lambda r: math.ceil(r["cycles"] / r["plan"]["epoch"]))
+    entries = _column(every, lambda r: r["regions"] * r["cycles"])
+    sites = epochs * _column(every, lambda r: r["sites"] / min(r["layout"]["slots"], cores))
     close, entry, store = _fit(np.stack([epochs, entries, sites], axis=1), closing)
     return Costs(site_cycle, step + (float(np.median(around)) if around else 0.0), start, slope, close, entry, store)
+
+
+def _timed(records: Sequence[Record]) -> list[Record]:
+    return [r for r in records if r["kind"] in TIMED and r["tasks"]]
 
 
 def _control(records: Sequence[Record]) -> tuple[float, float]:
@@ -135,11 +144,11 @@ def _fit(terms: NDArray[np.float64], seen: NDArray[np.float64]) -> list[float]:
 
 def analyse_model(study: Study, records: Sequence[Record], cores: int) -> dict[str, Any] | None:
     """The model's costs with intervals, what it foretells, and how it does on every timed cell; None without any."""
-    timed = [r for r in records if r["kind"] in ("strong", "null", "weak", "granularity", "scheduler") and r["tasks"]]
+    timed = _timed(records)
     if len({r["varied"] for r in timed if r["spending"]["scheduler_cpu"] is not None}) < 2:
         return None
     confidence = study.study.confidence
-    best = calibrate(timed, cores)
+    best = calibrate(records, cores)
     each = [{"cell": r["name"], "predicted": best.of(r, cores), "measured": r["seconds"]} for r in timed]
     ratios = [row["predicted"] / row["measured"] for row in each]
     target, plan, config = _target(study)
@@ -147,7 +156,7 @@ def analyse_model(study: Study, records: Sequence[Record], cores: int) -> dict[s
     drawn: list[dict[str, float]] = []
     costs: list[Costs] = []
     for _ in range(_RESAMPLES):
-        costs.append(calibrate(_resampled(timed, random), cores))
+        costs.append(calibrate(_resampled(records, random), cores))
         drawn.append(_foretold(costs[-1], config, plan, target))
     edges = [(1 - confidence) / 2, (1 + confidence) / 2]
     parts = _foretold(best, config, plan, target)

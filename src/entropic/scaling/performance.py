@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from entropic.scaling.cells import TIMED
 from entropic.scaling.fits import fit_speedup
 from entropic.scaling.statistics import Interval, median, median_ratio, quantiles
 from entropic.scaling.study import Study
@@ -30,9 +31,7 @@ def analyse_performance(study: Study, records: Sequence[Record], cores: int) -> 
     cores : int
         Of the machine: more threads than that are not expected to be faster.
     """
-    timed = [
-        r for r in records if r["spending"] and r["kind"] in ("strong", "null", "weak", "granularity", "scheduler")
-    ]
+    timed = [r for r in records if r["kind"] in TIMED]
     by_kind = {
         kind: _grouped(r for r in timed if r["kind"] == kind) for kind in ("strong", "weak", "granularity", "scheduler")
     }

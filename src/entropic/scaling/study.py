@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Self, final
 
 from pydantic import Field
@@ -97,19 +98,21 @@ class Study(Document):
         return self.from_mapping(made)
 
 
-def _check_layouts(study: Study) -> Iterator[Finding]:
-    known = {
-        ("strong", "layouts"): study.strong.layouts,
-        ("weak", "layouts"): study.weak.layouts,
-        ("thermodynamic", "layouts"): study.thermodynamic.layouts,
-        ("granularity", "layout"): (study.granularity.layout,),
-        ("charged", "layout"): (study.charged.layout,),
-    }
-    for path, layouts in known.items():
-        for workers, threads in layouts if layouts != "cores" else ():
-            if workers == 0 and threads > 1:
-                expected = "one thread where there is no Dask (workers 0)"
-                yield Finding(path, show([workers, threads]), expected, f"write [0, 1], or [1, {threads}]")
+_LAYOUTS = (
+    ("strong", "layouts"),
+    ("weak", "layouts"),
+    ("thermodynamic", "layouts"),
+    ("granularity", "layout"),
+    ("charged", "layout"),
+)
+
+
+def _check_layouts(name: str, key: str, study: Study) -> Iterator[Finding]:
+    layouts = getattr(getattr(study, name), key)
+    for workers, threads in [layouts] if key == "layout" else layouts if layouts != "cores" else ():
+        if workers == 0 and threads > 1:
+            expected = "one thread where there is no Dask (workers 0)"
+            yield Finding((name, key), show([workers, threads]), expected, f"write [0, 1], or [1, {threads}]")
 
 
 def _check_chunks(study: Study) -> Iterator[Finding]:
@@ -198,7 +201,7 @@ def _check_anything(study: Study) -> Iterator[Finding]:
 
 
 _CHECKS: Checks = {
-    _check_layouts: "strong.layouts weak.layouts thermodynamic.layouts granularity.layout charged.layout",
+    **{partial(_check_layouts, name, key): f"{name}.{key}" for name, key in _LAYOUTS},
     _check_chunks: "field.shape strong.chunks granularity.chunks",
     _check_scheduler: "scheduler.shape scheduler.regions",
     _check_thermodynamic: "thermodynamic.shapes thermodynamic.regions field.initial field.edges",
