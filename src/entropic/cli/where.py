@@ -61,10 +61,11 @@ def free_memory() -> int:
 
 
 class Stop:
-    """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
+    """SIGINT and SIGTERM ask for a checkpoint (``what`` to do says so); the second one ends the process at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "writing a checkpoint") -> None:
         self.asked = False
+        self.what = what
 
     def __call__(self) -> bool:
         return self.asked
@@ -73,7 +74,7 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
+        err.print(f"[yellow]stopping: {self.what} (once more to end at once)[/]")
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:

@@ -23,9 +23,9 @@ from distributed.security import Security
 
 from entropic.errors import ClusterError, EntropicError
 
-__all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
+__all__ = ["LOOPBACK", "SETTINGS", "DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
-_LOOPBACK = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 _QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
@@ -33,7 +33,7 @@ _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cos
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _LAST_SECONDS = 60.0  # that a worker told to end leaves the driver for a checkpoint
 _RESTART = "start it again, then run 'entropic resume'"
-_SETTINGS = {
+SETTINGS = {
     "distributed.scheduler.work-stealing": False,  # blocks have owners
     "distributed.scheduler.no-workers-timeout": f"{int(_QUIET_SECONDS)}s",
     "distributed.scheduler.allowed-failures": 3,
@@ -295,7 +295,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
                 client.wait_for_workers(1, timeout=_QUIET_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
-    settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
+    settings = {**SETTINGS, "distributed.dashboard.link": f"http://{LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
             with _deaf():
@@ -303,11 +303,11 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
                     n_workers=where.workers,
                     threads_per_worker=where.threads,
                     processes=not where.in_process,
-                    host=_LOOPBACK if not where.in_process else None,
+                    host=LOOPBACK if not where.in_process else None,
                     security=Security.temporary() if not where.in_process else None,
                     # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
-                    dashboard_address=f"{_LOOPBACK}:0",
-                    worker_dashboard_address=f"{_LOOPBACK}:0",
+                    dashboard_address=f"{LOOPBACK}:0",
+                    worker_dashboard_address=f"{LOOPBACK}:0",
                     scheduler_kwargs={"dashboard": where.dashboard},
                     memory_limit=0,
                     silence_logs=50,
