@@ -1,0 +1,23 @@
+"""What a directory is, and which page tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from entropic.report.parts import Page
+from entropic.report.runs import acts_page, run_page
+
+__all__ = ["page_of"]
+
+
+def page_of(source: Path) -> Page:
+    """The page about a directory.
+
+    Raises
+    ------
+    UsageError, StoreError
+    """
+    acts = {place.name: place for place in sorted(source.glob("[0-9]-*")) if (place / "config.toml").is_file()}
+    if acts and not (source / "config.toml").exists():
+        return acts_page(source, acts)
+    return run_page(source)

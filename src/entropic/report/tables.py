@@ -1,0 +1,125 @@
+"""Tables: those of a page, and the one behind every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any, final
+
+import numpy as np
+
+from entropic.report.charts import Bars, Chart, Line, Lines, Map, Sankey, Spans
+
+__all__ = ["Cell", "Table", "near", "number", "table_of"]
+
+Cell = str | int | float | bool | None
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    """Rows of words and numbers.
+
+    Parameters
+    ----------
+    caption : str
+    header : tuple of str
+    rows : tuple of tuples
+        Truth values become yes and no; None stays empty.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def number(value: Cell, figures: int = 6) -> str:
+    """A number as it is read: thousands apart, a true minus; integers whole, others to so many figures."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "\N{MINUS SIGN}")
+    if np.isnan(value):
+        return "–"
+    value += 0.0  # no −0
+    text = f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.{figures}g}"
+    return text.replace("-", "\N{MINUS SIGN}").replace("inf", "∞")
+
+
+def near(value: float) -> str:
+    """A number in a sentence: whole from a thousand on, else four figures."""
+    return number(float(value), 4)
+
+
+@singledispatch
+def table_of(chart: Chart) -> Table:
+    """The numbers that a chart is drawn from."""
+    raise TypeError(f"no table of a {type(chart).__name__}")
+
+
+def _plain(values: Any) -> list[Any]:
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
+@table_of.register
+def _(chart: Lines) -> Table:
+    lines = [line for panel in chart.panels for line in panel.lines]
+    columns = [column for line in lines for column in _columns(line)]
+    header = (chart.x_label, *(name for name, _ in columns))
+    xs = np.unique(np.concatenate([line.x for line in lines]))
+    rows = [[x.item(), *(None for _ in columns)] for x in xs]
+    at = 1
+    for line in lines:
+        where = np.searchsorted(xs, line.x)
+        for _, values in _columns(line):
+            for row, value in zip(where, _plain(values), strict=True):
+                rows[row][at] = value
+            at += 1
+    return Table("", header, tuple(map(tuple, rows)))
+
+
+def _columns(line: Line) -> Iterator[tuple[str, Any]]:
+    yield line.label, line.y
+    if line.low is not None and line.high is not None:
+        yield f"{line.label}, low", line.low
+        yield f"{line.label}, high", line.high
+
+
+@table_of.register
+def _(chart: Bars) -> Table:
+    rows = zip(_plain(chart.x), _plain(chart.counts), _plain(chart.expected), strict=True)
+    label = chart.x_label if chart.width == 1 else f"{chart.x_label}, from ({number(chart.width)} wide)"
+    return Table("", (label, chart.counts_label, chart.expected_label), tuple(rows))
+
+
+@table_of.register
+def _(chart: Map) -> Table:
+    """First and last moment only."""
+    kept = sorted({0, len(chart.moments) - 1})
+    header = (*chart.axes, *(f"{chart.label} after cycle {chart.moments[i]} ({chart.units})" for i in kept))
+    places = [_plain(place) for place in chart.places]
+    columns = [_plain(chart.values[i]) for i in kept]
+    return Table("", header, tuple((*place, *values) for place, *values in zip(places, *columns, strict=True)))
+
+
+@table_of.register
+def _(chart: Sankey) -> Table:
+    labels = {node.name: node.label for node in chart.nodes}
+    rows = tuple((labels[s.source], labels[s.target], s.quanta) for s in chart.streams)
+    return Table("", ("from", "to", "quanta"), rows)
+
+
+@table_of.register
+def _(chart: Spans) -> Table:
+    """By lane and kind: how many, how long."""
+    totals: dict[tuple[int, str], tuple[int, float]] = {}
+    for lane, kind, seconds in zip(chart.lane.tolist(), chart.kind, (chart.stop - chart.start).tolist(), strict=True):
+        count, time = totals.get((lane, kind), (0, 0.0))
+        totals[lane, kind] = count + 1, time + seconds
+    rows = tuple((chart.lanes[lane], kind, *totals[lane, kind]) for lane, kind in sorted(totals))
+    return Table("", ("worker", "task", "tasks", "seconds"), rows)
