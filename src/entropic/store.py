@@ -205,11 +205,11 @@ class RunStore:
         except ConfigError as error:
             raise StoreError(f"{self.path}/config.toml is damaged: {error}", "restore it from a copy") from error
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
         """Write a JSON file whole or not at all."""
         temporary = self.path / f".{name}.tmp"
         with temporary.open("w") as file:
-            json.dump(content, file, indent=1)
+            json.dump(content, file, indent=indent)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())

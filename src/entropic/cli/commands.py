@@ -11,13 +11,14 @@ from rich.table import Table
 
 from entropic.audit import audit as audit_run
 from entropic.cli.show import err, finish, out, print_claims, print_laws
-from entropic.cli.where import chosen_place, execute, free_memory, planned, where_options
+from entropic.cli.where import chosen_place, execute, follow_options, free_memory, planned, where_options
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import demo_claims, demo_config, demo_line
 from entropic.engine.cluster import connect
 from entropic.engine.plan import make_plan
 from entropic.errors import LawError
+from entropic.report import report as write_report
 from entropic.reversal import reverse as reverse_run
 from entropic.store import RunStore
 
@@ -46,12 +47,15 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Run directory (default: a new one here).")
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change the configuration.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def demo(
     size: str,
     target: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -78,7 +82,7 @@ def demo(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer(config, place, executor, blocks, min(epoch, 100), observer)
 
-    computer, summary = execute(config, where, chunks, start, booked)
+    computer, summary = execute(config, where, chunks, start, booked, live, timeline)
     claims = demo_claims(computer.store, summary)
     summary["claims"] = [claim.to_dict() for claim in claims]
     computer.store.write_json("summary.json", summary)
@@ -92,12 +96,15 @@ def demo(
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change the configuration.")
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Run directory (default: runs/NAME).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def run(
     config_file: Path,
     overrides: tuple[str, ...],
     target: Path | None,
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -120,7 +127,7 @@ def run(
 
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         RunStore.create(place, config)  # raises before a cluster is started
-    _, summary = execute(config, where, chunks, start)
+    _, summary = execute(config, where, chunks, start, live=live, timeline=timeline)
     finish(summary, as_json)
 
 
@@ -160,10 +167,13 @@ def plan(
 @cli.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def resume(
     run_directory: Path,
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -175,7 +185,7 @@ def resume(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer.resume(run_directory, executor, blocks, epoch, observer)
 
-    _, summary = execute(config, chosen_place(workers, threads, scheduler), chunks, start)
+    _, summary = execute(config, chosen_place(workers, threads, scheduler), chunks, start, live=live, timeline=timeline)
     finish(summary, as_json)
 
 
@@ -227,3 +237,21 @@ def reverse(
         out.print(f"start {outcome.digest_start}, reached {outcome.digest_reached}")
     if not outcome.restored:
         raise LawError(f"{run_directory} is not restored: {outcome.reason}.", "keep the tape: [demon] erase = false")
+
+
+@cli.command()
+@click.argument("source", metavar="RUN_OR_STUDY", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "target", metavar="FILE.html", required=True, type=click.Path(path_type=Path))
+@click.option("--figures", metavar="DIR", type=click.Path(path_type=Path), help="Each figure as SVG and PNG, too.")
+def report(source: Path, target: Path, figures: Path | None) -> None:
+    """One page about a run, a demonstration or a study: verdict, figures, books, how to reproduce it.
+
+    The page is one file that needs no network; a file that is there already is replaced.
+
+    \b
+    Examples:
+      entropic report runs/demon -o demon.html
+      entropic report entropic-demo-small-1 -o demo.html --figures figures
+    """
+    write_report(source, target, figures)
+    out.print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)

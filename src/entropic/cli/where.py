@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 import psutil
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from entropic.cli.live import followed
 from entropic.cli.show import err
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import Where, connect
 from entropic.engine.plan import Plan, make_plan
+from entropic.engine.timeline import recorded
+from entropic.report.live import Watch
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = ["chosen_place", "execute", "follow_options", "free_memory", "planned", "where_options"]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -38,6 +40,16 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--threads", type=click.IntRange(1, 4096), help="Threads a worker."),
         click.option("--scheduler", help="Address or scheduler file of a Dask cluster that is up."),
         click.option("--chunks", callback=_chunks, help="Block shape in regions, e.g. 2,10,10,1 (default: planned)."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option("--live", is_flag=True, help="Serve a page of the run on this machine while it goes on."),
+        click.option("--timeline", is_flag=True, help="Note what ran where and when, for 'entropic report'."),
     )
     for option in reversed(options):
         function = option(function)
@@ -85,28 +97,6 @@ class _Stop:
                 signal.signal(number, handler)
 
 
-@contextmanager
-def _observed(total: int, start: int, sites: int, booked: Callable[[RunStore, int], None] | None) -> Iterator[Observer]:
-    stop = _Stop()
-    columns = (
-        SpinnerColumn(),
-        TextColumn("cycle"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with stop.listening(), Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("run", total=total, completed=start, rate="")
-
-        def progress(cycle: int) -> None:
-            speed = bar.tasks[0].speed
-            bar.update(task, completed=cycle, rate=f"{speed * sites:.2e} site-cycles/s" if speed else "")
-
-        yield Observer(progress=progress, booked=booked or (lambda store, cycle: None), stop=stop)
-
-
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
     return make_plan(config, where.workers, where.threads, free_memory(), chunks, where.in_process)
 
@@ -117,8 +107,13 @@ def execute(
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
     booked: Callable[[RunStore, int], None] | None = None,
+    live: bool = False,
+    timeline: bool = False,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
-    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer.
+
+    ``live``: serve a page of the run.  ``timeline``: note its tasks in the store.
+    """
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
     with connect(where) as executor:
@@ -131,6 +126,12 @@ def execute(
             f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
             f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
         )
-        with _observed(config.run.cycles, 0, config.field.sites, booked) as observer:
+        watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
+        stop = _Stop()
+        with stop.listening(), followed(watch, booked, stop, live) as observer:
             computer = start(executor, plan.chunks, plan.epoch, observer)
-            return computer, computer.run()
+            with recorded(executor) if timeline else nullcontext() as noted:
+                summary = computer.run()
+                if noted is not None:
+                    computer.store.write_json("timeline.json", noted(), indent=None)
+            return computer, summary

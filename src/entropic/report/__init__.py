@@ -71,4 +71,6 @@ def _write(target: Path, content: bytes) -> None:
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ResourceError(f"cannot write {target}: {error.strerror or error}.", "make room, or choose another place") from error
+        raise ResourceError(
+            f"cannot write {target}: {error.strerror or error}.", "make room, or choose another place"
+        ) from error

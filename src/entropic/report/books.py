@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.engine.checkpoint import generations, reading
 from entropic.errors import StoreError
-from entropic.ledger import accounts
-from entropic.lattice import Lattice
 from entropic.initial import lattice_of
+from entropic.lattice import Lattice
+from entropic.ledger import accounts
 from entropic.report.cells import Cells, cells_of
 from entropic.store import RunStore
 
@@ -118,7 +118,9 @@ def read_books(store: RunStore) -> Books:
     with reading(store.path):
         opening, lattice = store.opening(), lattice_of(store.config().field)
         if any(values.shape != (lattice.region_count,) for values in opening.values()):
-            raise StoreError(f"{store.path}/opening.zarr is not of this lattice.", "restore it from a copy, or run again")
+            raise StoreError(
+                f"{store.path}/opening.zarr is not of this lattice.", "restore it from a copy, or run again"
+            )
         cycles = _reached(store)
         names = [name for name in accounts(store.config()) if name in _wanted()]
         group = zarr.open_group(place, mode="r", use_consolidated=False) if cycles else None

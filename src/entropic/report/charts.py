@@ -8,7 +8,20 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bars", "Chart", "Figure", "Line", "Lines", "Map", "Node", "Panel", "Sankey", "Spans", "Stream", "axis_scale"]
+__all__ = [
+    "Bars",
+    "Chart",
+    "Figure",
+    "Line",
+    "Lines",
+    "Map",
+    "Node",
+    "Panel",
+    "Sankey",
+    "Spans",
+    "Stream",
+    "axis_scale",
+]
 
 _SCALES = ((1e12, "trillion "), (1e9, "billion "), (1e6, "million "), (1e3, "thousand "))
 

@@ -184,7 +184,9 @@ def _(chart: Map) -> LayoutDOM:
     )
     plot.add_layout(bar, "below")
     place = ", ".join(f"{name} @{name}" for name in chart.axes)
-    plot.add_tools(HoverTool(renderers=[cells], tooltips=[("at", place), (chart.label, f"@value{{0.0000}} {chart.units}")]))
+    plot.add_tools(
+        HoverTool(renderers=[cells], tooltips=[("at", place), (chart.label, f"@value{{0.0000}} {chart.units}")])
+    )
     return plot
 
 
@@ -206,7 +208,14 @@ def _(chart: Sankey) -> LayoutDOM:
         }
     )
     areas = plot.patches(
-        "xs", "ys", source=bands, fill_color="colour", line_color="colour", fill_alpha=0.35, line_width=1, hover_fill_alpha=0.6
+        "xs",
+        "ys",
+        source=bands,
+        fill_color="colour",
+        line_color="colour",
+        fill_alpha=0.35,
+        line_width=1,
+        hover_fill_alpha=0.6,
     )
     boxes = ColumnDataSource(
         {
@@ -246,7 +255,9 @@ def _(chart: Sankey) -> LayoutDOM:
                 background_fill_alpha=0.75,
             )
         )
-    plot.add_tools(HoverTool(renderers=[areas], tooltips=[("", "@way"), ("quanta", "@quanta")], point_policy="follow_mouse"))
+    plot.add_tools(
+        HoverTool(renderers=[areas], tooltips=[("", "@way"), ("quanta", "@quanta")], point_policy="follow_mouse")
+    )
     plot.add_tools(HoverTool(renderers=[blocks], tooltips=[("", "@name"), ("quanta", "@quanta")]))
     return plot
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = ["Mosaic", "mosaic"]
 
-_ROW = 64  # cells of a one-dimensional lattice side by side
+_ROW = 64  # cells of a one-dimensional lattice, or slices, side by side at most
+_ASPECT = 2.5
 
 
 @final
@@ -72,14 +73,20 @@ def _strip(at: NDArray[np.int64], size: int, name: str) -> Mosaic:
     rows = -(-size // wide)
     labels = {i + 0.5: f"{name} {i * wide}" for i in range(rows)} if rows > 1 else {}
     within = f"{name} runs to the right" + (", line after line" if rows > 1 else "")
-    return Mosaic(at % wide + 0.5, at // wide + 0.5, wide, rows, {}, labels, within)
+    return Mosaic((at % wide).astype(float) + 0.5, (at // wide).astype(float) + 0.5, wide, rows, {}, labels, within)
 
 
 def _wrapped(
     at: NDArray[np.int64], size: int, name: str, inner: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[NDArray[np.int64], NDArray[np.int64]], list[str], list[str]]:
-    """Slices line after line, about twice as wide as high."""
-    wide = min(size, max(1, round(math.sqrt(2 * size * inner[0] / inner[1]))))
+    """Slices line after line: full lines if that can be, about two and a half times as wide as high."""
+
+    def ill(wide: int) -> tuple[bool, float]:
+        lines = -(-size // wide)
+        aspect = wide * inner[1] / (lines * inner[0])
+        return lines > 1 and size % wide > 0 and lines * wide - size > wide // 4, abs(math.log(aspect / _ASPECT))
+
+    wide = min(range(1, min(size, _ROW) + 1), key=ill)
     rows = -(-size // wide)
     ends = [(i * wide, min(size, (i + 1) * wide) - 1) for i in range(rows)]
     labels = [f"{name} {a}–{b}" if b > a else f"{name} {a}" for a, b in ends]

@@ -85,9 +85,7 @@ def _reading(config: Config, ones: NDArray[np.int64]) -> str:
             f"In cycle 1 the {number(ones.size)} regions held {near(ones.mean())} ones on average; the law of a "
             f"closed region says {near(mean)}."
         )
-    ratio = float(
-        (Fraction(config.field.mean) / (1 + Fraction(config.field.mean))) ** config.demon.threshold
-    )
+    ratio = float((Fraction(config.field.mean) / (1 + Fraction(config.field.mean))) ** config.demon.threshold)
     chance = stats.binomtest(total, sites * ones.size, ratio).pvalue if 0 < ratio < 1 else 1.0
     return (
         f"In cycle 1, {number(total)} of {number(sites * ones.size)} sites held the threshold of "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ def _work(config: Config, books: Books) -> Figure:
         "Work, what it cost, and what is left",
         f"Up to cycle {number(books.cycles)}, {number(int(gross[-1]))} quanta were delivered and {number(int(paid[-1]))} "
         f"paid for erasure; the batteries went from {number(int(books.battery[0]))} to {number(int(books.battery[-1]))}.",
-        Lines((Panel(tuple(lines), "energy since the start", "quanta"),), "cycle"),
+        Lines((Panel(tuple(lines), "energy", "quanta"),), "cycle"),
         _moments(books),
     )
 
@@ -82,7 +82,7 @@ def _entropy(books: Books) -> Figure:
         Line("regions: by their energies", at, ladder["region"], "region"),
         Line("histograms: by what is counted in them", at, ladder["hist"], "hist", "dotted"),
     )
-    panels = [Panel(field, "entropy of the field", "nat")]
+    panels = [Panel(field, "field entropy", "nat")]
     tape = ladder["tape"]
     if tape.any():
         both = (
@@ -130,7 +130,15 @@ def _maps(books: Books) -> Iterator[Figure]:
     )
     warm = temperature(cells.sites, books.cell_quanta)
     if not np.isfinite(warm).all():
-        yield _map(books, "warmth-map", "Energy across the lattice", books.cell_quanta / cells.sites, "energy", "quanta/site", how)
+        yield _map(
+            books,
+            "warmth-map",
+            "Energy across the lattice",
+            books.cell_quanta / cells.sites,
+            "energy",
+            "quanta/site",
+            how,
+        )
     else:
         yield _map(books, "warmth-map", "Temperature across the lattice", warm, "temperature", "quanta/nat", how)
     if books.cell_battery.any():

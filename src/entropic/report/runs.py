@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from entropic.report.books import Books, read_books
+from entropic.report.books import read_books
 from entropic.report.facts import claims_table, laws_section, ledger_section, origin_section
 from entropic.report.parts import Page, Part, Section, Verdict
 from entropic.report.run_figures import run_figures
+from entropic.report.timeline import timeline_figure
 from entropic.report.verdict import verdict
 from entropic.store import RunStore
 from entropic.summary import summarise
@@ -45,9 +46,11 @@ def _part(path: Path, name: str, title: str) -> tuple[Part, Mapping[str, Any]]:
     summary = store.read_json("summary.json") if (path / "summary.json").exists() else summarise(store, {})
     finished = books.cycles >= config.run.cycles
     figures = run_figures(config, books)
+    timeline = timeline_figure(store)
     sections = (
         Section("energy", "Where the energy went", figures=figures[:2]),
         Section("state", "What became of the field", figures=figures[2:]),
+        Section("machine", "How the machine was used", figures=(timeline,) if timeline else ()),
         laws_section(summary),
         ledger_section(config, books, summary),
         origin_section(path, config, summary, store.read_json("provenance.json"), finished),

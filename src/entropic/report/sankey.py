@@ -113,9 +113,8 @@ def placed(chart: Sankey) -> Placement:
     for i, nodes in enumerate(members):
         left = i / max(len(columns) - 1, 1) * (1 - _THICK)
         y = _SLOT
-        # A column that leaves room starts lower if what comes from above passes over it.
-        spare = 1 - sum(weights[n.name] * scale + _SLOT for n in nodes)
-        y += spare * (0.0, 0.35, 1.0, 0.0)[nodes[0].column]
+        if nodes[0].column == 2:  # what goes past the batteries goes above them
+            y += 1 - sum(weights[n.name] * scale + _SLOT for n in nodes)
         for node in nodes:
             height = weights[node.name] * scale
             boxes[node.name] = Box(node, weights[node.name], left, left + _THICK, y, y + height)

@@ -156,7 +156,9 @@ def _(chart: Sankey) -> Canvas:
         colour = LIGHT[stream.role]
         place.add_patch(Polygon(band, facecolor=colour, edgecolor=colour, alpha=0.38, lw=0.6))
     for box in layout.boxes:
-        place.add_patch(Rectangle((box.left, box.top), box.right - box.left, box.bottom - box.top, color=LIGHT["muted"]))
+        place.add_patch(
+            Rectangle((box.left, box.top), box.right - box.left, box.bottom - box.top, color=LIGHT["muted"])
+        )
         under = {"facecolor": LIGHT["ground"], "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
         place.text(
             box.anchor, box.top - 0.008, box.label, ha=box.align, va="bottom", fontsize=8, linespacing=1.1, bbox=under

@@ -11,7 +11,7 @@ import numpy as np
 
 from entropic.report.charts import Bars, Chart, Line, Lines, Map, Sankey, Spans
 
-__all__ = ["Cell", "Table", "near", "number", "table_of"]
+__all__ = ["Cell", "Table", "counted", "near", "number", "table_of"]
 
 Cell = str | int | float | bool | None
 
@@ -54,6 +54,11 @@ def number(value: Cell, figures: int = 6) -> str:
 def near(value: float) -> str:
     """A number in a sentence: whole from a thousand on, else four figures."""
     return number(float(value), 4)
+
+
+def counted(count: int, thing: str) -> str:
+    """So many of a thing."""
+    return f"{number(count)} {thing}" + ("" if count == 1 else "s")
 
 
 @singledispatch

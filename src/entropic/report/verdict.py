@@ -9,7 +9,7 @@ from entropic import entropy
 from entropic.config import Config
 from entropic.report.books import Books, temperature
 from entropic.report.parts import Verdict
-from entropic.report.tables import number
+from entropic.report.tables import counted, number
 
 __all__ = ["disagreements", "owed", "verdict"]
 
@@ -47,25 +47,23 @@ def verdict(config: Config, books: Books, summary: Mapping[str, Any]) -> Verdict
     sentences = [*_work(config, books), f"The first-law residual is {number(books.residual)};"]
     sentences.append(f"all {len(laws)} laws hold." if held == len(laws) else f"{held} of {len(laws)} laws hold.")
     if books.cycles < config.run.cycles:
-        sentences.append(f"The run is unfinished: {number(books.cycles)} of {number(config.run.cycles)} cycles are done.")
+        sentences.append(
+            f"The run is unfinished: {number(books.cycles)} of {number(config.run.cycles)} cycles are done."
+        )
     return Verdict(not trouble, " ".join(sentences), tuple(trouble))
 
 
 def _work(config: Config, books: Books) -> Iterator[str]:
     gross, paid, debt = int(books.gross.sum()), books.total("erasure"), owed(config, books)
-    takers = [
-        name
-        for name, on in (("the demon lifted", config.demon.lift), ("gears delivered", config.exchange.enabled))
-        if on
-    ]
-    if not takers or not books.cycles:
-        yield f"No work was taken in {number(books.cycles)} cycles."
+    if not books.cycles or not (config.demon.lift or config.exchange.enabled):
+        yield f"No work was taken in {counted(books.cycles, 'cycle')}."
         return
-    who = " and ".join(takers) if len(takers) == 1 else "the demon and the gears delivered"
+    lifted, geared = "the demon lifted", "gears delivered"
+    who = lifted if not config.exchange.enabled else geared if not config.demon.lift else "demon and gears delivered"
     net = gross - paid
     yield (
-        f"In {number(books.cycles)} cycles {who} {number(gross)} quanta of work; {number(paid)} were paid for erasing "
-        f"records, which leaves a net of {number(net)}."
+        f"In {counted(books.cycles, 'cycle')} {who} {number(gross)} quanta of work; {number(paid) if paid else 'nothing'} "
+        f"was paid for erasing records: a net of {number(net)}."
     )
     if debt:
         yield (
