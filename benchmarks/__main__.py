@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|scaling] [--json] [--figure FILE]``."""
+"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|machines|scaling] [--json] [--figure FILE]``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from rich.table import Table
 
 from benchmarks.engine import measure_engine
 from benchmarks.kernels import measure_kernels
+from benchmarks.machines import measure_decisions, measure_machines
 from benchmarks.scaling import draw_scaling, measure_scaling
 
-SECTIONS = ("kernels", "engine", "scaling")
+SECTIONS = ("kernels", "engine", "machines", "scaling")
 PACKAGES = ("numpy", "numba", "scipy", "dask", "distributed", "zarr", "xarray", "flox", "xhistogram")
 
 show = Console(highlight=False, width=100)
@@ -62,6 +63,18 @@ def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
     for row in rows:
         cells = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['processor_ns']:.3f}")
         table.add_row(row["name"], *cells, f"{row['processor_ratio']:.2f}")
+    show.print(table)
+
+
+def _print_machines(rows: list[dict[str, Any]], decisions: list[dict[str, Any]], regions: int, cycles: int) -> None:
+    title = f"machines, {regions} regions of 1e6 sites, {cycles} cycles, books and a checkpoint, one core"
+    table = Table("", "processor ns a site-cycle", "of the plain demon's", title=title)
+    for row in rows:
+        table.add_row(row["name"], f"{row['ns']:.3f}", f"{row['ratio']:.2f} ×")
+    show.print(table)
+    table = Table("", "ms a cycle", "least", title="what a cycle decides for all regions together")
+    for row in decisions:
+        table.add_row(row["name"], f"{row['ms']:.1f}", f"{row['least_ms']:.1f}")
     show.print(table)
 
 
@@ -116,6 +129,12 @@ def main(
         result["engine"] = measure_engine(sites, cycles, max(1, repeats // 2))
         if not as_json:
             _print_engine(result["engine"], sites, cycles)
+    if only in (None, "machines"):
+        regions, turns = (8, 30) if quick else (32, 100)
+        machines = {"cycle": measure_machines(regions, turns, repeats), "decisions": measure_decisions(repeats)}
+        result["machines"] = machines
+        if not as_json:
+            _print_machines(machines["cycle"], machines["decisions"], regions, turns)
     if only in (None, "scaling"):
         result["scaling"] = measure_scaling(10**8 if quick else 10**9, max(1, repeats // 2), 1000 if quick else 3000)
         if figure is not None:

@@ -29,7 +29,7 @@ from entropic.initial import draw_block, lattice_of
 from entropic.kernels import block_histograms, drop_ones_where, exchange_runs, exchange_touching, scratch
 from entropic.lattice import Block, BlockGrid, regular_cuts
 
-__all__ = ["engine_config", "measure_engine"]
+__all__ = ["engine_config", "measure_engine", "processor_seconds"]
 
 Sites = NDArray[np.generic]
 
@@ -45,7 +45,7 @@ def engine_config(sites: int, cycles: int) -> Config:
     )
 
 
-def _processor_seconds() -> float:
+def processor_seconds() -> float:
     """Of this process and of those that it has started and that still run."""
     total = time.process_time()
     for child in psutil.Process().children(recursive=True):
@@ -72,11 +72,11 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
 
     def stop() -> bool:
         if not began:  # asked for the first time as the first cycle begins
-            began.append(_processor_seconds())
+            began.append(processor_seconds())
         return False
 
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
-        observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(_processor_seconds()))
+        observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(processor_seconds()))
         place = Path(scratch) / "run"
         computer = EntropicComputer(config, place, executor, plan.chunks, config.run.cycles, observer)
         computer.run()

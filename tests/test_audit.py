@@ -43,7 +43,13 @@ RUNS: dict[str, dict[str, Any]] = {
     "kept": {"demon": {"threshold": 3, "erase": False, "tape_nats": 300.0}},
     # every machine there is; erasure is paid through the grid, too
     "machines": {"demon": {"threshold": 3, "sort": True}, "battery": {"initial": 0.7, **LOSSES}, **MACHINES},
-    # likewise, with tapes that fill
+    # partner regions sorted against each other, before they trade
+    "partners": {
+        "demon": {"threshold": 3, "sort": True, "pairs": "partners", "contact": 0.6},
+        "battery": {"initial": 0.7},
+        "exchange": {"enabled": True, "contact": 0.5},
+    },
+    # every machine, with tapes that fill
     "machines kept": {
         "demon": {"threshold": 3, "sort": True, "erase": False, "tape_nats": 700.0},
         "battery": {"initial": 0.5, **LOSSES},

@@ -41,3 +41,20 @@ def test_a_figure_needs_the_scaling() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 2
     assert "--only scaling" in done.stderr
+
+
+def test_machines_report_every_rival() -> None:
+    """Regions of a hundred sites, two cycles: every machine does its work, and every decision is made."""
+    code = (
+        "import json; from benchmarks.machines import RIVALS, measure_decisions, measure_machines;"
+        "rows = measure_machines(8, 2, 1, (1, 1, 10, 10));"
+        "print(json.dumps({'rivals': list(RIVALS), 'rows': rows, 'decisions': measure_decisions(3)}))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [row["name"] for row in report["rows"]] == report["rivals"]
+    assert report["rows"][0]["ratio"] == 1
+    assert all(row["ns"] > 0 and row["ratio"] > 0 for row in report["rows"])
+    assert all(row["ms"] > 0 for row in report["decisions"]) and len(report["decisions"]) == 4

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
+from click.testing import CliRunner
+from rich.console import Console
+
+import entropic.cli.progress as progress_module
+from entropic.cli import cli
+from entropic.computer import EntropicComputer
+from entropic.config import Config
+from entropic.engine.checkpoint import generations, verify
+from entropic.report.live import Watch
 
 CONFIG = """
 [field]
@@ -27,10 +43,11 @@ erase = false
 """
 
 
-def entropic(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
+def entropic(*arguments: str | int | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line; it does not look for a scheduler for as long as it would for a user."""
     command = [sys.executable, "-m", "entropic.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
+    environment = {**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "3s"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture
@@ -98,32 +115,116 @@ def test_bad_input(config: Path, tmp_path: Path, arguments: list[str], code: int
     assert not (tmp_path / "r").exists()
 
 
-def test_interrupt_and_resume(config: Path, tmp_path: Path) -> None:
-    """Ctrl-C ends with a checkpoint and code 130; resume on another layout gives the undisturbed digest."""
-    more = ("--set", "run.cycles=4000", "--set", "run.checkpoint_every=50", "--set", "demon.erase=true")
-    command = [sys.executable, "-m", "entropic.cli", "run", str(config), "--out", "r", "--workers", "1", *more]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "r" / "checkpoints").glob("cycle-0000001*")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
-    assert "resume" in errors
-    cycles = max(int(p.name.split("-")[1]) for p in (tmp_path / "r" / "checkpoints").glob("cycle-*"))
-    assert 0 < cycles < 4000
-    (tmp_path / "r" / "config.toml").write_text(
-        (tmp_path / "r" / "config.toml").read_text().replace("cycles = 4000", f"cycles = {cycles + 7}")
+LONG = ("--set", "run.cycles=100000", "--set", "run.checkpoint_every=50", "--set", "demon.erase=true")
+
+
+@contextmanager
+def started(*arguments: str | int | Path, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """A run as a terminal starts it: in a process group of its own, to all of which it sends Ctrl-C."""
+    command = [sys.executable, "-m", "entropic.cli", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    again = entropic("resume", "r", "--json", "--workers", "1", "--chunks", "1,3,2,1", cwd=tmp_path)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(30)
+
+
+def until(holds: Callable[[], object], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)], ids=lambda value: str(value)
+)
+def test_interrupt_and_resume(workers: int, number: signal.Signals, config: Path, tmp_path: Path) -> None:
+    """Ctrl-C, or SIGTERM, to every process of the run ends with a checkpoint and code 130; a resume on another layout
+    gives the undisturbed digest."""
+    run = tmp_path / "r"
+    with started("run", config, "--out", run, "--workers", workers, *LONG, cwd=tmp_path) as process:
+        until(lambda: process.poll() is not None or len(generations(run / "checkpoints")) > 1)
+        os.killpg(process.pid, number)
+        asked = time.monotonic()
+        output, errors = process.communicate(timeout=60)
+        assert time.monotonic() - asked < 30  # not after a minute without workers
+    assert process.returncode == 130, errors
+    assert not output and "Traceback" not in errors
+    assert "dashboard: http://127.0.0.1:" in errors
+    said = [line for line in errors.splitlines() if line.startswith("entropic:")]
+    assert len(said) == 1 and "a checkpoint was written" in said[0] and f"entropic resume {run}" in said[0]
+    cycles = verify(generations(run / "checkpoints")[0]).cycle
+    assert 50 <= cycles < 100000 and f"cycle {cycles}" in said[0]
+    text = (run / "config.toml").read_text()
+    assert "cycles = 100000\n" in text
+    (run / "config.toml").write_text(text.replace("cycles = 100000\n", f"cycles = {cycles + 7}\n"))
+    again = entropic("resume", run, "--json", "--workers", 1, "--chunks", "1,3,2,1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    plain = ("--set", f"run.cycles={cycles + 7}", "--set", "demon.erase=true")
-    whole = entropic("run", config, "--out", "w", "--json", "--workers", "1", *plain, cwd=tmp_path)
-    assert json.loads(again.stdout)["digest"] == json.loads(whole.stdout)["digest"]
+    plain = Config.from_toml(config, [f"run.cycles={cycles + 7}", "demon.erase=true"])
+    assert json.loads(again.stdout)["digest"] == EntropicComputer(plain).run()["digest"]
+
+
+def test_interrupt_while_the_cluster_starts(config: Path, tmp_path: Path) -> None:
+    """There is nothing to save yet: code 130 and a sentence, without a word from the workers."""
+    with started("run", config, "--out", "r", "--workers", 2, *LONG, cwd=tmp_path) as process:
+        parent = psutil.Process(process.pid)
+        until(lambda: process.poll() is not None or len(parent.children()) > 1)  # one of them tracks resources
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert not output and "Traceback" not in errors and "interrupted" in errors
+
+
+def examples(command: click.Command) -> list[list[str]]:
+    """Arguments of the examples in a command's help, without `entropic`."""
+    lines = [line.split("#")[0].split(">")[0].strip() for line in (command.help or "").splitlines()]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("entropic ")]
 
 
 def test_help_everywhere(tmp_path: Path) -> None:
-    for command in ((), ("demo",), ("run",), ("plan",), ("resume",), ("audit",), ("reverse",)):
-        made = entropic(*command, "--help", cwd=tmp_path)
-        assert made.returncode == 0
-        assert "Usage" in made.stdout
+    """Every command shows examples, and they parse."""
+    made = entropic("--help", cwd=tmp_path)
+    assert made.returncode == 0
+    assert {"demo", "run", "plan", "resume", "audit", "reverse"} <= cli.commands.keys()
+    shown = [*examples(cli)]
+    for name, command in cli.commands.items():
+        assert name in made.stdout
+        own = [arguments for arguments in examples(command) if arguments[0] == name]
+        assert len(own) >= 2, name
+        shown += examples(command)
+        helped = CliRunner().invoke(cli, [name, "--help"])
+        assert helped.exit_code == 0 and "Usage" in helped.output and f"entropic {name}" in helped.output
+    for name, *arguments in shown:
+        cli.commands[name].make_context(name, list(arguments))
+
+
+# --- progress -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_tells_rate_and_time_left(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a run that was resumed: half of it is done when it begins, which must not count as fast."""
+    clock = [1000.0]
+    monkeypatch.setattr(progress_module, "_LINE_SECONDS", 3.0)
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=150)
+    watch = Watch(1000, 10**6, lambda: (2, 1), lambda: clock[0])
+    with progress_module.followed(console, watch, None, lambda: False) as observer:
+        for cycle in (500, 501, 502, 503, 504, 505, 506):
+            observer.progress(cycle)
+            clock[0] += 1.0
+    text = file.getvalue()
+    assert "site-cycles/s" in text and "left" in text
+    if terminal:
+        rates = [float(rate) for rate in re.findall(r"(\S+) site-cycles/s", text)]
+        assert rates and set(rates) == {1e6}
+    else:
+        assert text.splitlines() == [
+            "cycle 503 of 1000, 1.00e+06 site-cycles/s, 0:08:17 left",
+            "cycle 506 of 1000, 1.00e+06 site-cycles/s, 0:08:14 left",
+        ]

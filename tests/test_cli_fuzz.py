@@ -96,32 +96,19 @@ def entropic_(*arguments: str) -> Outcome:
     return outcome
 
 
-@pytest.fixture(scope="module")
-def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A directory in memory where there is such a place: checkpoints of hundreds of runs are flushed to it."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path_factory.mktemp("fuzz")
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="entropic-fuzz-") as made:
-        yield Path(made)
-
-
 @pytest.fixture(autouse=True)
-def apart(memory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In a directory of its own; schedulers that are not there are given up soon."""
-    place = Path(tempfile.mkdtemp(dir=memory))
-    monkeypatch.chdir(place)
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 0.1)
-    (place / "c.toml").write_text(TINY)
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
+    (tmp_path / "c.toml").write_text(TINY)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
-def original(memory: Path) -> Path:
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of two cycles."""
-    place = memory / "original"
-    place.mkdir()
+    place = tmp_path_factory.mktemp("original")
     (place / "c.toml").write_text(TINY)
     assert entropic_("run", str(place / "c.toml"), "--out", str(place / "run"), "--workers", "1").code == 0
     return place / "run"

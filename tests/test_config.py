@@ -363,7 +363,6 @@ def test_key_lines() -> None:
     [
         ("[field\n", 1),
         ("[field]\nmean = \n", 2),
-        ("[field]\nmean = 1\nmean = 2\n", 3),
         ("\nx = '", 2),
         ("a = " + "[" * 10_000, None),
         ("\na = " + "9" * 5000, 2),
@@ -371,6 +370,26 @@ def test_key_lines() -> None:
 )
 def test_syntax_errors(text: str, line: int | None) -> None:
     assert problems(text)[""][0] == line
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line", "first"),
+    [
+        ("[field]\nmean = 1\nseed = 1\nmean = 2\n", "field.mean", 4, 2),
+        ("[field]\nmean = 1\nmean = 2", "field.mean", 3, 2),
+        ("[field]\nmean = 1\n[run]\n[field]\nseed = 1\n", "field", 4, 1),
+        ("field = 3\n[field]\nmean = 1\n", "field", 2, 1),
+        ("field.mean = 1\n[field]\nseed = 1\n", "field", 2, None),
+        ("[[grid.demands]]\nregion = 1\n[[grid.demands]]\nregion = 1\nregion = 2\n", "grid.demands.region", 5, 4),
+    ],
+)
+def test_keys_that_are_written_twice(text: str, key: str, line: int, first: int | None) -> None:
+    found = problems(text)
+    assert found.keys() == {key}
+    assert found[key][0] == line
+    section, _, name = key.partition(".")
+    assert found[key][1].startswith(f"f.toml:{line}: [{section}]{' ' * bool(name)}{name}: ")
+    assert ("remove one of the two" if first is None else f"or in line {first}") in found[key][1]
 
 
 def test_very_deep_keys() -> None:

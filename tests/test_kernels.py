@@ -700,13 +700,17 @@ def test_face_totals(counts: Quad, region: Quad, axis: int, cap: tuple[Any, int]
     dtype, q_max = cap
     a, b, c, d = (i * j for i, j in zip(counts, region, strict=True))
     field = quanta(kind, (a, b, c, d), dtype, q_max, n)
-    x = n % field.shape[axis]
-    expected = reference.face_totals(field, region, axis, x)
-    out = np.arange(expected.size, dtype=np.int64).reshape(expected.shape)
-    before = out.copy()
+    planes = np.random.default_rng(n).integers(0, field.shape[axis], 3)
+    rows = np.array([2, 0, 2])
+    shape = [3 if k == axis else m for k, m in enumerate(counts)]
+    out = np.arange(np.prod(shape), dtype=np.int64).reshape(shape)
+    expected = out.copy()
+    for x, row in zip(planes.tolist(), rows.tolist(), strict=True):
+        at = tuple(slice(row, row + 1) if k == axis else slice(None) for k in range(4))
+        expected[at] += sign * reference.face_totals(field, region, axis, x)
     tile = np.array([1 if k == axis else m for k, m in enumerate(region)], np.int64)
-    kernels.face_totals(field, axis, x, tile, sign, out)
-    assert np.array_equal(out, before + sign * expected)
+    kernels.face_totals(field, axis, planes, rows, tile, sign, out)
+    assert np.array_equal(out, expected)
 
 
 @drawn

@@ -15,6 +15,7 @@ from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine.cluster import Where, connect
 from entropic.errors import EntropicError, UsageError
+from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid
 from entropic.reversal import reverse
 from entropic.store import RunStore
@@ -32,6 +33,12 @@ FIELD = {"shape": [12, 20, 12], "regions": [4, 5, 2], "mean": 5.0}
 
 RUNS: dict[str, dict[str, Any]] = {
     "sort": {"demon": {"sort": True, "threshold": 12}},
+    "partners": {"demon": {"sort": True, "pairs": "partners", "contact": 0.4, "threshold": 12}},
+    "partners that trade, tape kept": {
+        "field": {"regions": [3, 5, 3]},  # one of the 45 stays alone
+        "exchange": MARKET,
+        "demon": {"sort": True, "pairs": "partners", "threshold": 12, "erase": False, "tape_nats": 18000.0},
+    },
     "market": {"field": HOT, "exchange": MARKET, "demon": {"lift": False}, "battery": {"initial": 0.1}},
     "market by Carnot": {
         "field": HOT,
@@ -61,7 +68,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "demon": {"sort": True, "threshold": 12, "erase": False},
     },
 }
-REVERSIBLE = ("market", "market by Carnot", "all, with the tape kept")
+REVERSIBLE = ("market", "market by Carnot", "partners that trade, tape kept", "all, with the tape kept")
 CUTS = ((1, 5, 2), (2, 2, 1), (1, 1, 1))
 
 
@@ -74,7 +81,10 @@ def made_of(name: str, cycles: int = 9) -> Config:
 def outcome(path: Path) -> dict[str, str]:
     summary: dict[str, Any] = json.loads((path / "summary.json").read_text())
     assert summary["totals"]["first_law_residual"] == 0
-    return {**summary["digest"], **{name: records(path / name) for name in ("trades.zarr", "flows.zarr")}}
+    return {
+        **summary["digest"],
+        **{name: records(path / name) for name in ("orders.zarr", "trades.zarr", "flows.zarr")},
+    }
 
 
 def records(path: Path) -> str:
@@ -103,11 +113,9 @@ def test_one_outcome_for_every_cut(name: str, expected: dict[str, dict[str, str]
         EntropicComputer(made_of(name), path, chunks=cut).run()
         assert outcome(path) == expected[name], cut
     path = tmp_path / "uneven"
-    cuts = tuple(
-        tuple(sorted({0, regions, *rng.integers(0, regions + 1, 2).tolist()}))
-        for regions in EntropicComputer(made_of(name)).lattice.regions
-    )
-    grid = BlockGrid(EntropicComputer(made_of(name)).lattice, cuts)
+    lattice = lattice_of(made_of(name).field)
+    cuts = tuple(tuple(sorted({0, regions, *rng.integers(0, regions + 1, 2).tolist()})) for regions in lattice.regions)
+    grid = BlockGrid(lattice, cuts)
     EntropicComputer(made_of(name), path, chunks=grid).run()
     assert outcome(path) == expected[name], cuts
 
@@ -134,11 +142,12 @@ def test_lawful_and_resumed_elsewhere(name: str, expected: dict[str, dict[str, s
 
 def test_on_processes(expected: dict[str, dict[str, str]], tmp_path: Path) -> None:
     with connect(Where(2, 1, dashboard=False)) as executor:
-        for name in ("all", "all, with the tape kept", "baths"):
+        for name in ("all", "all, with the tape kept", "partners that trade, tape kept", "baths"):
             path = tmp_path / name.replace(" ", "-")
             EntropicComputer(made_of(name), path, executor, (2, 3, 1)).run()
             assert outcome(path) == expected[name]
-        assert reverse(tmp_path / "all,-with-the-tape-kept", executor, (1, 2, 2)).restored
+        for name in ("all,-with-the-tape-kept", "partners-that-trade,-tape-kept"):
+            assert reverse(tmp_path / name, executor, (1, 2, 2)).restored
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -163,6 +172,24 @@ def test_every_machine_did_something(tmp_path: Path) -> None:
     assert totals["gross"] == books["lift"].sum() + books["gear"].sum()
     assert totals["delivered"] == books["compute"].sum() + books["delivered_out"].sum()
     assert totals["losses"] == books["stored_loss"].sum() + books["line_loss"].sum()
+
+
+def test_partners_part(tmp_path: Path) -> None:
+    """Sorted against each other, one field of one temperature becomes two; what one region gains its partner loses."""
+    EntropicComputer(made_of("partners"), tmp_path / "run").run()
+    books = RunStore.open(tmp_path / "run").books()
+    heat, ones, gradient = books["sort_heat"], books["sort_ones"], books["gradient"]
+    assert (heat[:, ::2] == -heat[:, 1::2]).all() and (heat[:, ::2] >= ones[:, ::2]).all() and ones[:, ::2].any()
+    assert not books["sorted"][:, 1::2].any() and not books["sort_nats"][:, 1::2].any()
+    assert (gradient[-1, ::2] > 0).all() and gradient[-1].sum() > gradient[0].sum()
+
+
+def test_a_region_without_a_partner_is_left_alone(tmp_path: Path) -> None:
+    EntropicComputer(made_of("partners that trade, tape kept"), tmp_path / "run").run()
+    books = RunStore.open(tmp_path / "run").books()
+    assert books["sorted"][0, :44:2].all() and not books["sorted"][:, 44].any() and not books["sort_heat"][:, 44].any()
+    stopped = books["stopped"][-1]
+    assert (stopped[:44:2] > 0).any() and not books["sorted"][-1][stopped > 0].any()  # tapes that are full
 
 
 def test_the_charged_field_gives_work(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,16 +57,6 @@ GOLDEN = {
     "periodic": {"field": "4c02a61ed60eaaebb0a575ba2953bb82", "series": "bb90242c4a0e2b1f21779a6f820de550"},
     "closed": {"field": "b565dd6a0ea8d085062fb4d6f04b1b37", "series": "2f0f6076cab9f077045196bae03aaf86"},
 }
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory where there is such a place: hundreds of checkpoints flush thousands of files to disk."""
-    if not os.access("/dev/shm", os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="entropic-test-") as made:
-        yield Path(made)
 
 
 def cuts(name: str, seed: int, number: int) -> list[BlockGrid]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +33,18 @@ from entropic.engine.drive import Drive, block_grid
 from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError, StoreError
-from entropic.initial import lattice_of
+from entropic.initial import lattice_of, start_nats
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester
 from entropic.machines.protocol import OwnProtocol, ProtocolError
-from entropic.records import append_flows, append_trades
+from entropic.records import append_flows, append_orders, append_trades
 from entropic.store import RunStore
 from entropic.tape import write_tape, writes_tape
+
+if TYPE_CHECKING:
+    from entropic.field import Field
 
 __all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer"]
 
@@ -93,7 +96,7 @@ class Cycle:
         return self.gross - int(self.entries["erasure"].sum())
 
 
-def _opening(state: BlockState, block: Block) -> dict[str, NDArray[Any]]:
+def _opening(state: BlockState, block: Block, config: Config) -> dict[str, NDArray[Any]]:
     counts = np.zeros((block.region_count, block.lattice.q_max + 1), np.int64)
     hist = np.zeros(block.region_count)
     for i, region in enumerate(block.region_views(state.array)):
@@ -103,6 +106,7 @@ def _opening(state: BlockState, block: Block) -> dict[str, NDArray[Any]]:
         "quanta": counts @ np.arange(counts.shape[1], dtype=np.int64),
         "battery": state.battery,
         "entropy_hist": hist,
+        "entropy_start": start_nats(config.field, block, state.array),
         "digest": block_digest(state.array, block),
     }
 
@@ -218,6 +222,7 @@ class EntropicComputer:
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.truncate(generation.cycle)
+                store.link_field(generation.path)
                 if generation.cycle:
                     computer._series()
             computer._cycle = generation.cycle
@@ -236,6 +241,15 @@ class EntropicComputer:
     def tasks(self) -> int:
         return self._drive.tasks
 
+    @property
+    def field(self) -> Field:
+        """The field as the newest checkpoint has it (between cycles that are iterated over: now), in Dask chunks."""
+        from entropic.field import Field  # here, for xarray is slow to import
+
+        if (self.store.path / "field.zarr").exists():
+            return Field.stored(self.store)
+        return Field.initial(self.config.field, self.grid)
+
     def _load(self, generation: Generation) -> None:
         drive = self._drive
         path = str(generation.path.resolve())
@@ -245,7 +259,7 @@ class EntropicComputer:
     def _start(self) -> None:
         drive = self._drive
         drive.states = [drive.submit("first", b.number, first_state, self.config, b) for b in self.grid.blocks]
-        parts = self.executor.gather(drive.blocked("opening", _opening))
+        parts = self.executor.gather(drive.blocked("opening", _opening, self.config))
         opening = {n: np.zeros(self.lattice.region_count, parts[0][n].dtype) for n in parts[0] if n != "digest"}
         for block, part in zip(self.grid.blocks, parts, strict=True):
             for name in opening:
@@ -283,8 +297,10 @@ class EntropicComputer:
         if writes_tape(self.config) and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)
+        append_orders(self.store.path, drive.decisions.orders, drive.decisions.trades)
         append_trades(self.store.path, ledger, drive.decisions.trades)
         append_flows(self.store.path, drive.decisions.outcomes)
+        drive.decisions.orders.clear()
         drive.decisions.trades.clear()
         drive.decisions.outcomes.clear()
         self._series()

@@ -84,6 +84,19 @@ def _check_protocol(config: Config) -> Iterator[Finding]:
         yield Finding(("demon", "protocol"), show(protocol), "FILE.py or FILE.py:CLASS", "name a file, or remove it")
 
 
+def _check_pairs(config: Config) -> Iterator[Finding]:
+    demon, path = config.demon, ("demon", "pairs")
+    if demon.pairs == "partners" and not demon.sort:
+        yield Finding(path, show(demon.pairs), "no partners without sort", "set sort = true, or remove it")
+    elif demon.pairs == "partners" and config.field.region_count < 2:
+        yield Finding(
+            path, show(demon.pairs), "2 regions at least, for partners", 'cut the field, or set pairs = "halves"'
+        )
+    elif demon.pairs == "halves" and demon.contact != 1.0:
+        expected = 'no contact without pairs = "partners"'
+        yield Finding(("demon", "contact"), show(demon.contact), expected, 'remove it, or set pairs = "partners"')
+
+
 def _check_dtype(config: Config) -> Iterator[Finding]:
     """The tail x^q_max, x = m/(1 + m), that a thermal state of the largest mean m has beyond the dtype."""
     field = config.field
@@ -134,7 +147,11 @@ def _check_machines(config: Config) -> Iterator[Finding]:
         yield Finding(
             ("exchange", "enabled"), "true", "regions of 2 sites at least, for a temperature", "merge regions"
         )
-    if config.demon.sort and sites < 2:
+    if config.exchange.enabled and tiled and config.field.region_count < 2:
+        yield Finding(("exchange", "enabled"), "true", "2 regions at least, for a trade", "cut the field into regions")
+    if config.exchange.enabled and not config.exchange.gears:
+        yield Finding(("exchange", "gears"), "[]", "a gear at least, for a trade", "offer one, [[2, 1]], say")
+    if config.demon.sort and config.demon.pairs == "halves" and sites < 2:
         yield Finding(
             ("demon", "sort"), "true", "regions of 2 sites at least, for a pair", "merge regions, or do not sort"
         )
@@ -158,9 +175,12 @@ CHECKS: dict[Callable[[Config], Iterator[Finding]], str] = {  # with the keys th
     _check_companions: "field.initial field.hot field.cold field.edges field.bath_left field.bath_right",
     _check_threshold: "demon.threshold field.dtype",
     _check_protocol: "demon.protocol demon.lift",
+    _check_pairs: "demon.pairs demon.sort demon.contact field.regions",
     _check_dtype: "field.dtype field.initial field.mean field.hot field.cold field.bath_left field.bath_right battery.initial",
     _check_gears: "exchange.gears",
     _check_demands: "grid.demands field.regions",
     _check_battery: "battery.initial battery.capacity",
-    _check_machines: "field.shape field.regions field.dtype exchange.enabled exchange.gears demon.sort grid.demands grid.enabled",
+    _check_machines: (
+        "field.shape field.regions field.dtype exchange.enabled exchange.gears demon.sort demon.pairs grid.demands grid.enabled"
+    ),
 }

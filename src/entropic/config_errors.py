@@ -21,6 +21,7 @@ __all__ = [
     "Origin",
     "Path",
     "Problem",
+    "key_name",
     "nearest",
     "plain",
     "show",
@@ -64,7 +65,7 @@ class Problem:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         section, _, key = self.key.partition(".")
         name = f"[{section}] {key}" if key else section
-        if section and not self.found:
+        if section and not key and not self.found:
             name = f"[{section}]"
         subject = " = ".join(part for part in (name, self.found) if part)
         text = f"{place}: {subject}: expected {self.expected}; remedy: {self.remedy}"

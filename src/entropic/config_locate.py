@@ -8,7 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from entropic.config_errors import ConfigError, Path, Problem, plain, show
+from entropic.config_errors import ConfigError, Path, Problem, key_name, plain, show
 
 __all__ = ["apply_overrides", "key_lines", "parse_override", "parse_toml", "read_toml"]
 
@@ -27,6 +27,7 @@ _TOKEN = re.compile(
 )
 _KEY_PART = re.compile(r"""\s*("(?:\\.|[^"\\])*"|'[^']*'|[A-Za-z0-9_-]+)\s*(\.?)""")
 _HUGE_INTEGER = re.compile(r"[0-9_]{4301,}")
+_TWICE = ("Cannot overwrite", "Cannot declare")  # so the parser says that a key or a table is there already
 _ERROR_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -72,6 +73,8 @@ def parse_toml(text: str, name: str) -> dict[str, object]:
         line = int(match[1]) if match else None
         if "at end of document" in str(error):
             line = text.count("\n") + 1
+        if line and any(word in str(error) for word in _TWICE):
+            raise ConfigError([_written_twice(text, name, line)]) from None
         syntax = isinstance(error, tomllib.TOMLDecodeError)
         if digits := _HUGE_INTEGER.search(text):
             line = line or text.count("\n", 0, digits.start()) + 1
@@ -120,6 +123,23 @@ def apply_overrides(data: object, overrides: Iterable[str]) -> tuple[object, fro
 def key_lines(text: str) -> dict[Path, int]:
     """Line, counted from 1, of every table and key of a TOML text; members of inline tables are left out."""
     lines: dict[Path, int] = {}
+    for number, path in _paths(text):
+        for length in range(1, len(path) + 1):
+            lines.setdefault(path[:length], number)
+    return lines
+
+
+def _written_twice(text: str, name: str, line: int) -> Problem:
+    """A key or table that is there already when the parser comes to ``line``."""
+    *before, (again, path) = [(number, path) for number, path in _paths(text) if number <= line]
+    first = next((number for number, other in before if other == path), None)
+    remedy = "remove one of the two" if first is None else f"remove it here or in line {first}"
+    key = ".".join(key_name(part) for part in path if isinstance(part, str))
+    return Problem(name, again, key, "", "once in the file, and this is the second time", remedy)
+
+
+def _paths(text: str) -> Iterator[tuple[int, Path]]:
+    """Every table and key, with its line."""
     elements = Counter[Path]()
     table: Path = ()
     for number, statement in _statements(text):
@@ -131,9 +151,7 @@ def key_lines(text: str) -> dict[Path, int]:
             path = table = _dotted(statement[1:])
         else:
             path = (*table, *_dotted(statement))
-        for length in range(1, len(path) + 1):
-            lines.setdefault(path[:length], number)
-    return lines
+        yield number, path
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

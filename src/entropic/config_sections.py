@@ -132,6 +132,12 @@ class DemonSection(Section):
     """Harvest by information, and what the information costs."""
 
     sort: bool = Field(default=False, description="Maxwell's demon sorts pairs")
+    pairs: Literal["halves", "partners"] = Field(
+        default="halves", description="of what it sorts: halves of a region | partners, regions 2k (hot) and 2k + 1"
+    )
+    contact: _Share = Field(
+        default=1.0, description="share of a region's sites that are sorted against its partner's; with partners only"
+    )
     lift: bool = Field(default=True, description="lift threshold quanta from every site that has them")
     threshold: _Threshold = Field(default=50, description="quanta")
     protocol: str | None = Field(

@@ -9,14 +9,17 @@ from typing import Any, final
 import dask.array as da
 import numpy as np
 import xarray as xr
+import zarr
 from numpy.typing import NDArray
 
 from entropic.config import FieldSection
-from entropic.engine.checkpoint import digest_text
+from entropic.engine.checkpoint import digest_text, read_sites, reading
+from entropic.engine.drive import block_grid
 from entropic.engine.state import block_digest
 from entropic.initial import draw_block, lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import BlockGrid, Lattice, regular_cuts
+from entropic.series import SERIES
 from entropic.special import ln_multinomial, ln_multiplicity, temperature
 from entropic.store import RunStore
 
@@ -30,6 +33,12 @@ def _draw(section: FieldSection, grid: BlockGrid, block_id: tuple[int, ...] | No
     block = grid.blocks[int(np.ravel_multi_index(place, grid.shape))]
     array = draw_block(section, block)
     return array.reshape(array.shape[4 - lattice.axes :])
+
+
+def _read(path: Path, block_info: dict[Any, Any] | None = None) -> NDArray[Any]:
+    """One Dask chunk of a stored field."""
+    assert block_info is not None
+    return read_sites(path, tuple(slice(*ends) for ends in block_info[None]["array-location"]))
 
 
 @final
@@ -56,8 +65,10 @@ class Field:
     data: xr.DataArray
 
     @classmethod
-    def initial(cls, section: FieldSection | dict[str, Any], chunks: tuple[int, ...] | None = None) -> Field:
-        """The initial field; ``chunks`` in regions along each axis (default: one chunk)."""
+    def initial(
+        cls, section: FieldSection | dict[str, Any], chunks: tuple[int, ...] | BlockGrid | None = None
+    ) -> Field:
+        """The initial field; ``chunks`` in regions along each axis (default: one chunk), or a whole cut."""
         from entropic.config import Config
 
         if isinstance(section, dict):
@@ -65,14 +76,35 @@ class Field:
                 {"field": section, "battery": {"initial": 0.0}, "demon": {"lift": False}}
             ).field
         lattice = lattice_of(section)
-        grid = BlockGrid(lattice, regular_cuts(lattice, chunks or lattice.boxes))
+        grid = block_grid(lattice, chunks)
         sizes = tuple(
             tuple(int(n) * r for n in np.diff(cuts)) for cuts, r in zip(grid.cuts, lattice.region_shape, strict=True)
         )[4 - lattice.axes :]
         array = da.map_blocks(
             _draw, section, grid, chunks=sizes, dtype=lattice.dtype, meta=np.empty((0,) * lattice.axes, lattice.dtype)
         )
-        return cls(section, _labelled(array, lattice, {"seed": section.seed, "initial": section.initial}))
+        return cls(section, _labelled(array, lattice, {"cycle": 0, "initial": section.initial, "seed": section.seed}))
+
+    @classmethod
+    def stored(cls, store: RunStore) -> Field:
+        """The field of a run's newest checkpoint, which a run that goes on keeps until there are two newer ones.
+
+        Raises
+        ------
+        StoreError
+            There is none, or it is damaged; later, when chunks are asked for: the run has dropped it.
+        """
+        section = store.config().field
+        lattice = lattice_of(section)
+        path = (store.path / "field.zarr").resolve().parent
+        with reading(path):
+            array = zarr.open_group(path / "field.zarr", mode="r")["quanta"]
+            assert isinstance(array, zarr.Array)
+            chunks, cycle = da.core.normalize_chunks(array.chunks, lattice.extents), array.attrs["cycle"]
+        sites = da.map_blocks(
+            _read, path, chunks=chunks, dtype=lattice.dtype, meta=np.empty((0,) * lattice.axes, lattice.dtype)
+        )
+        return cls(section, _labelled(sites, lattice, {"cycle": cycle}))
 
     @property
     def lattice(self) -> Lattice:
@@ -92,17 +124,12 @@ class Field:
             quanta = int(counts @ levels)
             n = lattice.region_sites
             rows.append((quanta, ln_multinomial(counts), ln_multiplicity(n, quanta), temperature(n, quanta)))
-        names = (
-            ("quanta", "quanta"),
-            ("entropy_hist", "nat"),
-            ("entropy_region", "nat"),
-            ("temperature", "quanta/nat"),
-        )
         dims = tuple(f"region_{name}" for name in lattice.names)
+        about = {name: SERIES[name][1:] for name in ("quanta", "entropy_hist", "entropy_region", "temperature")}
         return xr.Dataset(
             {
-                name: (dims, np.array([row[i] for row in rows]).reshape(shape), {"units": unit})
-                for i, (name, unit) in enumerate(names)
+                name: (dims, np.array(column).reshape(shape), {"units": units, "long_name": text})
+                for (name, (units, text)), column in zip(about.items(), zip(*rows, strict=True), strict=True)
             }
         )
 
@@ -115,7 +142,10 @@ class Field:
 
 
 def _labelled(array: Any, lattice: Lattice, attrs: dict[str, Any]) -> xr.DataArray:
-    coords = {name: np.arange(n) for name, n in zip(lattice.names, lattice.extents, strict=True)}
+    coords = {
+        name: (name, np.arange(n), {"units": "site", "long_name": f"position along {name}"})
+        for name, n in zip(lattice.names, lattice.extents, strict=True)
+    }
     return xr.DataArray(
         array,
         dims=lattice.names,
@@ -143,8 +173,7 @@ class OpenRun:
 
     @property
     def field(self) -> Field:
-        data = xr.open_zarr(self.store.path / "field.zarr", consolidated=False)["quanta"]
-        return Field(self.config.field, data)
+        return Field.stored(self.store)
 
     @property
     def summary(self) -> dict[str, Any]:

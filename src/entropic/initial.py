@@ -13,8 +13,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from entropic import special
 from entropic.config import FieldSection
-from entropic.kernels import add_heat
+from entropic.kernels import add_heat, region_total
 from entropic.lattice import Block, Lattice
 from entropic.randomness import (
     GROUP_WORDS,
@@ -26,7 +27,7 @@ from entropic.randomness import (
     random_u64,
 )
 
-__all__ = ["draw_bath", "draw_block", "lattice_of", "region_quanta", "thermal_table"]
+__all__ = ["draw_bath", "draw_block", "lattice_of", "region_quanta", "start_nats", "thermal_table"]
 
 _BITS = 256
 _GUIDE_BITS = 12
@@ -211,3 +212,33 @@ def draw_block(section: FieldSection, block: Block) -> NDArray[np.generic]:
 
             raise OverflowQuantaError(int(number), 0, lattice.q_max)
     return array
+
+
+def start_nats(section: FieldSection, block: Block, array: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Entropy of the macrostate from which each region of a block was drawn, nats: float64[regions].
+
+    Parameters
+    ----------
+    array : uint8 or uint16 [a, b, c, d]
+        The block as `draw_block` drew it.
+
+    Returns
+    -------
+    float64[regions]
+        ``S(N, Q)``: given its energy, a region is uniform on its shell.  Where hot meets cold inside a region, both parts
+        are, each on its own.  A uniform start is a single microstate: 0.
+    """
+    lattice = block.lattice
+    if section.initial == "uniform":
+        return np.zeros(block.region_count)
+    axis = 4 - lattice.axes
+    extent, middle = lattice.region_shape[axis], lattice.shape[axis] // 2
+    cut = middle % extent if section.initial == "hot-cold" else 0
+    begins = np.unravel_index(block.region_ids, lattice.regions)[axis] * extent
+    nats = np.empty(block.region_count)
+    for i, region in enumerate(block.region_views(array)):
+        parts = [region]
+        if cut and begins[i] < middle < begins[i] + extent:
+            parts = np.split(region, [cut], axis)
+        nats[i] = sum(special.ln_multiplicity(part.size, region_total(part)) for part in parts)
+    return nats

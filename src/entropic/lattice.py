@@ -233,6 +233,21 @@ class BlockGrid:
             made.append(Block(self.lattice, number, Box((a, b, c, d), (e, f, g, h))))
         return tuple(made)
 
+    @cached_property
+    def owner(self) -> NDArray[np.int64]:
+        """Number of each region's block: int64[regions]."""
+        owner = np.zeros(self.lattice.region_count, np.int64)
+        for block in self.blocks:
+            owner[block.region_ids] = block.number
+        return owner
+
+    @cached_property
+    def split_partners(self) -> tuple[tuple[int, int], ...]:
+        """Partners, regions 2k and 2k + 1, that lie in different blocks."""
+        half = self.lattice.region_count // 2
+        hot, cold = self.owner[: 2 * half].reshape(half, 2).T
+        return tuple((2 * k, 2 * k + 1) for k in np.flatnonzero(hot != cold).tolist())
+
     def neighbour(self, number: int, axis: int, step: int) -> int:
         """Number of the next block along an axis (round the edge if need be)."""
         place = list(np.unravel_index(number, self.shape))

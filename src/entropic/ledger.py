@@ -27,7 +27,12 @@ ACCOUNTS: dict[str, tuple[str, str, str]] = {
     "sorted": ("bool", "1", "whether the demon sorted the region in this cycle"),
     "sort_ones": ("int64", "1", "bits set in the record of the sort"),
     "sort_nats": ("float64", "nat", "information of the sort, written to the tape"),
-    "gradient": ("int64", "quanta", "energy of the region's first half less that of the second, after the sort"),
+    "gradient": (
+        "int64",
+        "quanta",
+        "after the sort, energy of the hot side (first half, or region) less that of the cold side",
+    ),
+    "sort_heat": ("int64", "quanta", "energy that came into the region when it was sorted against its partner"),
     "partner": ("int64", "1", "region that this one traded with; -1: none"),
     "hot": ("bool", "1", "whether the region was the hotter side of its trade"),
     "gear_m": ("int64", "1", "quanta a turn on the hot side of the trade"),
@@ -67,6 +72,8 @@ def accounts(config: Config) -> tuple[str, ...]:
     off: set[str] = set()
     off.update(_BATHS if config.field.edges != "baths" else ())
     off.update(_SORT if not config.demon.sort else ())
+    if not config.demon.sort or config.demon.pairs != "partners":
+        off.add("sort_heat")
     off.update(_TRADE if not config.exchange.enabled else ())
     off.update(_GRID if not config.grid.enabled else ())
     if config.demon.protocol is None:

@@ -26,6 +26,7 @@ __all__ = [
     "PURPOSE_EXCHANGE",
     "PURPOSE_INITIAL",
     "PURPOSE_MICROCANONICAL",
+    "PURPOSE_SORT",
     "PURPOSE_WASTE",
     "fill_words",
     "philox4x32",
@@ -42,6 +43,7 @@ PURPOSE_DEPOSIT = 4
 PURPOSE_WASTE = 5
 PURPOSE_CONTACT = 6
 PURPOSE_BATH = 7
+PURPOSE_SORT = 8
 
 BEYOND = 1 << 60  # added to a site's index to name the place beyond the edge, beside it
 

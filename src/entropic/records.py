@@ -1,4 +1,4 @@
-"""The market's trade log and the grid's flows on disk: `trades.zarr` and `flows.zarr`, one row a trade or flow."""
+"""The market's order book and trade log, and the grid's flows, on disk: `orders.zarr`, `trades.zarr`, `flows.zarr`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from entropic.columns import grow
 from entropic.ledger import Ledger
-from entropic.machines.exchange import Trade
+from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.grid import GridOutcome
 from entropic.machines.pump import PumpResult
-from entropic.machines.trade_log import TRADE_COLUMNS, Settlement, trade_columns
+from entropic.machines.trade_log import ORDER_COLUMNS, TRADE_COLUMNS, Settlement, order_columns, trade_columns
 
-__all__ = ["FLOW_COLUMNS", "append_flows", "append_trades", "cut_records"]
+__all__ = ["FLOW_COLUMNS", "append_flows", "append_orders", "append_trades", "cut_records"]
 
 FLOW_COLUMNS: dict[str, tuple[str, str]] = {
     "cycle": ("1", "cycle of the flow"),
@@ -30,6 +30,19 @@ FLOW_COLUMNS: dict[str, tuple[str, str]] = {
     "resistance": ("1e-9", "sum of the shares that the lines of the path lose"),
     "hops": ("1", "regions on the path, both ends included"),
 }
+
+
+def append_orders(path: Path, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]) -> None:
+    """Add the order books of some cycles: what every region quoted and was offered, by rank."""
+    if not orders:
+        return
+    group = zarr.open_group(path / "orders.zarr", mode="a")
+    about = {"units": "1", "long_name": "cycle of the quotes"}
+    grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
+    rows = [order_columns(orders[cycle], trades[cycle]) for cycle in sorted(orders)]
+    for name, column in ORDER_COLUMNS.items():
+        attrs = {"units": column.units, "long_name": column.long_name}
+        grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
 
 
 def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
@@ -82,7 +95,7 @@ def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
 
 def cut_records(path: Path, cycle: int) -> None:
     """Forget rows beyond a cycle."""
-    for name in ("trades.zarr", "flows.zarr"):
+    for name in ("orders.zarr", "trades.zarr", "flows.zarr"):
         if not (path / name).exists():
             continue
         group = zarr.open_group(path / name, mode="r+")
@@ -91,7 +104,7 @@ def cut_records(path: Path, cycle: int) -> None:
         if keep == 0:  # nothing, or a first writing that was cut short
             shutil.rmtree(path / name)
             continue
-        sizes = {"trade": keep, "flow": keep}
+        sizes = {"matching": keep, "trade": keep, "flow": keep}
         if name == "flows.zarr":
             sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
             sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]

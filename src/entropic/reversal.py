@@ -20,6 +20,7 @@ from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
 from entropic.engine.program import Segment, Step
 from entropic.engine.rules import Deal
+from entropic.engine.sorting import foreign_partners
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import UsageError
 from entropic.initial import lattice_of
@@ -31,6 +32,7 @@ from entropic.tape import read_tape, writes_tape
 __all__ = ["Reversal", "reverse"]
 
 
+_ERASED = "the tape was erased, and with it what is needed to go back"
 _PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift", "measured")  # what was deposited, or shapes what was
 
 
@@ -41,10 +43,14 @@ class _Past:
 
     path: str
     books: Mapping[int, Mapping[str, NDArray[np.int64]]]
+    partners: bool
 
     def __call__(self, block: Block, segment: Segment, given: Inputs) -> Inputs:
         cycles = {step.cycle for step in segment.operations if isinstance(step, Step)}
-        return replace(given, tape=read_tape(self.path, block, cycles), past=self.books)
+        ids = block.region_ids
+        if self.partners:
+            ids = np.concatenate([ids, np.array(foreign_partners(block), np.int64)])
+        return replace(given, tape=read_tape(self.path, ids, cycles), past=self.books)
 
 
 def _deals(books: Mapping[str, NDArray[Any]], cycle: int) -> tuple[Deal, ...]:
@@ -130,7 +136,7 @@ def reverse(
                 def past(block: Block, low: int = first, high: int = end) -> _Past:
                     names = [name for name in _PAST if name in books]
                     rows = {c: {n: books[n][c - 1, block.region_ids] for n in names} for c in range(low, high + 1)}
-                    return _Past(where, rows)
+                    return _Past(where, rows, drive.rules.partners)
 
                 drive.go(first, end, True, past, lambda cycle: _deals(books, cycle))
                 end = first - 1
@@ -144,7 +150,8 @@ def reverse(
             differing = sum(executor.gather(drive.blocked("compare", _compare, config)))
             reached = executor.gather(drive.blocked("digest", _digest))
     except UndoError as error:
-        return Reversal(False, kept, generation.cycle, None, began, None, error.message)
+        reason = error.message.rstrip(".") if kept else f"{_ERASED}: {error.message.rstrip('.')}"
+        return Reversal(False, kept, generation.cycle, None, began, None, reason)
     digest = digest_text(np.sum(np.array(reached, np.uint64), axis=0, dtype=np.uint64))
     if differing == 0:
         reason = "every site is as it was at the start"
@@ -153,7 +160,7 @@ def reverse(
     elif kept:
         reason = "the tape was kept, yet sites differ: a move was lost, doubled or changed"
     else:
-        reason = "the tape was erased, and with it what is needed to go back"
+        reason = _ERASED
     return Reversal(differing == 0, kept, generation.cycle, differing, began, digest, reason)
 
 

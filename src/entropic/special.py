@@ -232,6 +232,15 @@ def ln_multiplicity_rows(sites: NDArray[np.int64], quanta: NDArray[np.int64], ou
 
 
 @_jit
+def ln_multiplicities(sites: int, quanta: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`ln_multiplicity` of equal regions: nats, one for each of a 1-D array."""
+    out = np.empty(quanta.size)
+    for row in range(out.size):
+        out[row] = ln_multiplicity(sites, quanta[row])
+    return out
+
+
+@_jit
 def ln_multinomial(counts: NDArray[np.int64]) -> float:
     """``ln N! - sum ln n_q!`` in nats, N = sum n_q; exactly 0 if one count holds all. Relative error below 1e-13.
 
@@ -285,11 +294,29 @@ def temperature(sites: int, quanta: int) -> float:
 
 
 @_jit
+def temperatures(sites: int, quanta: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`temperature` of equal regions, one for each of a 1-D array."""
+    out = np.empty(quanta.size)
+    for row in range(out.size):
+        out[row] = temperature(sites, quanta[row])
+    return out
+
+
+@_jit
 def record_nats(sites: int, ones: int, raw: bool) -> float:
     """Nats of one record of ``sites`` bits, ``ones`` of them set: raw ``N ln 2``, else ``ln C(N, n1) + ln(N + 1)``."""
     if raw:
         return sites * _LN2
     return ln_binomial(sites, ones) + log(sites + 1.0)
+
+
+@_jit
+def records_nats(sites: int, ones: NDArray[np.int64], raw: bool) -> NDArray[np.float64]:
+    """`record_nats` of each of a 1-D array of ``ones``."""
+    out = np.empty(ones.size)
+    for row in range(out.size):
+        out[row] = record_nats(sites, ones[row], raw)
+    return out
 
 
 @_jit

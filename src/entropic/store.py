@@ -243,7 +243,7 @@ class RunStore:
             array[:] = values
 
     def opening(self) -> dict[str, NDArray[Any]]:
-        return self._read("opening.zarr", ("quanta", "battery", "entropy_hist"))
+        return self._read("opening.zarr", ("quanta", "battery", "entropy_hist", "entropy_start"))
 
     def append_books(self, ledger: Ledger) -> None:
         """Add complete cycles to the books."""
@@ -287,13 +287,9 @@ class RunStore:
         rows: dict[str, NDArray[Any]] = {name: np.add.reduceat(flow(take, name), starts, axis=0) for name in FLOWS}
         for name in ("quanta", "battery", "entropy_hist"):
             rows[name] = take[name][at - 1]
-        quanta = rows["quanta"].ravel()
-        region, warmth = np.empty(quanta.size), np.empty(quanta.size)
-        for i, q in enumerate(quanta):
-            region[i] = special.ln_multiplicity(sites, int(q))
-            warmth[i] = special.temperature(sites, int(q))
-        rows["entropy_region"] = region.reshape(rows["quanta"].shape)
-        rows["temperature"] = warmth.reshape(rows["quanta"].shape)
+        quanta = rows["quanta"]
+        rows["entropy_region"] = special.ln_multiplicities(sites, quanta.ravel()).reshape(quanta.shape)
+        rows["temperature"] = special.temperatures(sites, quanta.ravel()).reshape(quanta.shape)
         grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
         for name, (kind, units, about) in SERIES.items():
             values = np.ascontiguousarray(rows[name].astype(kind))

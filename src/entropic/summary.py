@@ -28,7 +28,7 @@ _TOTALS = {
 
 def entropies(sites: int, quanta: np.ndarray[Any, Any], hist: np.ndarray[Any, Any], tape: float) -> dict[str, float]:
     """The ladder's ends, nats: histogram, regions, equilibrium; and the tape."""
-    regions = math.fsum(special.ln_multiplicity(sites, int(q)) for q in quanta)
+    regions = math.fsum(special.ln_multiplicities(sites, quanta))
     return {
         "hist": math.fsum(hist),
         "region": regions,

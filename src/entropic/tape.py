@@ -52,9 +52,8 @@ def _unpacked(piece: TapePiece, block: Block) -> NDArray[np.uint8]:
     return np.frombuffer(blosc.decompress(piece.packed), np.uint8).reshape(block.region_count, -1)
 
 
-def read_tape(path: str, block: Block, cycles: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
-    """Bits of a block's regions in some cycles, whatever blocks wrote them: cycle → uint8[regions, bytes]."""
-    ids = block.region_ids
+def read_tape(path: str, ids: NDArray[np.int64], cycles: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
+    """Bits of the regions ``ids`` in some cycles, whatever blocks wrote them: cycle → uint8[regions, bytes]."""
     order = np.argsort(ids)
     found: dict[int, NDArray[np.uint8]] = {}
     wanted = set(cycles)

@@ -57,12 +57,13 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     first = Exact("first law")
     information = Exact("information")
     second = Second(lattice, config)
-    demon, trades = Demon(config, lattice), Trades(config, lattice)
     with reading(store.path):
         opening = store.opening()
         group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
         bits = store.lift_bits(lattice.region_sites)
-        lift = Lift(_sitewise(group))
+        sitewise = _sitewise(group)
+        lift, demon = Lift(sitewise), Demon(config, lattice, sitewise)
+        trades = Trades(store.path, config, lattice)
         if initial:
             check_opening(first, config, lattice, opening)
         state = Replay(config, lattice, opening, bits)
@@ -81,9 +82,11 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
             second.check(page)
             state.close(page)
             reached += page["cycle"].size
+        trades.finish(first, reached)
+        flows.finish(first, reached)
         check_series(first, store, config, lattice, reached)
         if files:
-            check_field(first, store, lattice, state, reached)
+            check_field(first, store, lattice, state, flows.carried() if flows.on else None, reached)
         reversal = check_tape(store.path, config, lattice, reached, bits) if files else None
     laws = [first.law(), information.law(), lift.law(), *second.laws(), trades.law(), demon.law()]
     return [*laws, reversal] if reversal else laws

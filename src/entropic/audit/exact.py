@@ -64,4 +64,4 @@ class Exact:
 
     def law(self) -> Law:
         detail = self.first or f"{self.checked:,} values agree exactly"
-        return Law(self.name, not self.first, -self.misfit, detail)
+        return Law(self.name, not self.first, 0.0 - self.misfit, detail)  # 0, not −0, where all is well

@@ -14,7 +14,7 @@ from entropic.audit.replay import entry
 from entropic.config import Config
 from entropic.lattice import Lattice
 
-__all__ = ["Demon", "Lift", "Second"]
+__all__ = ["Demon", "Lift", "Second", "settled"]
 
 
 @final
@@ -74,53 +74,93 @@ def _shifted(counts: NDArray[np.int64], threshold: int, measured: NDArray[np.boo
     return np.where(measured[:, :, None], shifted, counts)
 
 
+def settled(config: Config, lattice: Lattice) -> bool:
+    """Whether regions can be taken to be in equilibrium inside, each uniform on its shell, before every cycle.
+
+    They start so, and what treats all their sites alike keeps them so: erasure and lift.  What treats some sites otherwise
+    does not: baths, trades, sorted partners, the grid (which warms some regions and not others), and conduction
+    between regions that start hot and cold.
+    """
+    field = config.field
+    alike = field.initial in ("thermal", "microcanonical") or (
+        field.initial == "hot-cold" and lattice.adiabatic and not _straddles(lattice)
+    )
+    driven = field.edges == "baths" or config.exchange.enabled or config.grid.enabled
+    return alike and not driven and not (config.demon.sort and config.demon.pairs == "partners")
+
+
+def _straddles(lattice: Lattice) -> bool:
+    """Whether the middle of the first axis, where hot meets cold, lies inside regions."""
+    axis = 4 - lattice.axes
+    return lattice.shape[axis] // 2 % lattice.region_shape[axis] != 0
+
+
 @final
 class Second:
-    """Laws 3 and 4, from energies and tapes."""
+    """Laws 3 and 4, from energies and tapes.
+
+    Where regions are in equilibrium inside (`settled`), each cycle is compared with the one before.  Where they need not
+    be, a region's shell has room for more than is the case, and its entropy may fall back lawfully; then every
+    cycle is compared with the start, which needs no such assumption.
+    """
 
     def __init__(self, lattice: Lattice, config: Config) -> None:
         self.lattice, self.config = lattice, config
+        self.settled = settled(config, lattice)
         self.worst_step, self.worst_exergy = math.inf, math.inf
         self.step_where, self.exergy_where = "no cycle yet", "no cycle yet"
         self.cycle = 0
-        self.start = self.last = 0.0
+        self.start = self.last = self.rejected = 0.0
         self.quanta0 = self.energy = 0
-        self.ln_kinds = _ln_conduction(lattice, config.relax.layers) + _ln_contact(lattice, config)
+        self.ln_kinds = _ln_conduction(lattice, config.relax.layers) + _ln_own(lattice, config)
         field = config.field
         self.baths = tuple(math.log1p(1 / m) if m else math.inf for m in (field.bath_left or 0, field.bath_right or 0))
         self.open_edges = field.edges == "baths"
 
     def open(self, opening: dict[str, NDArray[Any]]) -> None:
-        self.start = self.last = self._regions(opening["quanta"])
+        self.start = self.last = math.fsum(opening["entropy_start"])
         self.quanta0 = int(opening["quanta"].sum())
         self.energy = self.quanta0 + int(opening["battery"].sum())
 
     def _regions(self, quanta: NDArray[np.int64]) -> float:
-        return math.fsum(special.ln_multiplicity(self.lattice.region_sites, int(q)) for q in quanta)
+        return math.fsum(special.ln_multiplicities(self.lattice.region_sites, quanta))
 
     def check(self, page: dict[str, NDArray[Any]]) -> None:
-        sites = self.lattice.sites
-        rejected = self._rejected(page)
-        for quanta, tape, beyond_edges in zip(page["quanta"], page["tape"], rejected, strict=True):
+        for quanta, tape, beyond_edges in zip(page["quanta"], page["tape"], self._rejected(page), strict=True):
             self.cycle += 1
             held = math.fsum(tape)
-            now = self._regions(quanta) + held
-            margin = self.ln_kinds - (self.last - now - beyond_edges) - math.log(LEVEL)
-            if margin < self.worst_step:
-                self.worst_step, self.step_where = (
-                    margin,
-                    f"closest in cycle {self.cycle}: rose by {now - self.last:.6g} nats",
-                )
-            self.last = now
-            if self.open_edges:
-                continue
-            total = int(quanta.sum())
-            beyond = self.start - float(special.ln_multiplicity(sites, total)) - held
-            slack = 1e-12 * self.start
-            margin = math.log(self.energy + 1) - beyond + slack - math.log(LEVEL)
-            if margin < self.worst_exergy:
-                self.worst_exergy = margin
-                self.exergy_where = f"closest in cycle {self.cycle}: work taken {self.quanta0 - total:,} quanta"
+            self._entropy(self._regions(quanta) + held, beyond_edges)
+            if not self.open_edges:
+                self._exergy(int(quanta.sum()), held)
+
+    def _entropy(self, now: float, beyond_edges: float) -> None:
+        """Law 3; ``beyond_edges``: entropy that the cycle gave to the baths."""
+        self.rejected += beyond_edges
+        if self.settled:
+            since, ln_kinds, rose = "", self.ln_kinds, now - self.last + beyond_edges
+        else:
+            since, ln_kinds, rose = " since the start", self._ln_reachable(), now - self.start + self.rejected
+        margin = ln_kinds + rose - math.log(LEVEL)
+        if margin < self.worst_step:
+            self.worst_step = margin
+            self.step_where = f"closest in cycle {self.cycle}: rose by {rose:.6g} nats{since}"
+        self.last = now
+
+    def _ln_reachable(self) -> float:
+        """Log of a bound on the macrostates that can have been reached since the start: region by region, bath by bath."""
+        most = self.lattice.region_sites * self.lattice.q_max
+        if not self.open_edges:
+            return self.lattice.region_count * math.log(min(most, self.energy) + 1)
+        return self.lattice.region_count * math.log(most + 1) + _ln_heat_of_baths(self.lattice, self.config, self.cycle)
+
+    def _exergy(self, total: int, held: float) -> None:
+        """Law 4."""
+        beyond = self.start - float(special.ln_multiplicity(self.lattice.sites, total)) - held
+        slack = 1e-12 * self.start
+        margin = math.log(self.energy + 1) - beyond + slack - math.log(LEVEL)
+        if margin < self.worst_exergy:
+            self.worst_exergy = margin
+            self.exergy_where = f"closest in cycle {self.cycle}: work taken {self.quanta0 - total:,} quanta"
 
     def _rejected(self, page: dict[str, NDArray[Any]]) -> list[float]:
         """Entropy that each cycle gave to the baths: heat over temperature."""
@@ -139,18 +179,17 @@ class Second:
         ]
 
 
-def _ln_contact(lattice: Lattice, config: Config) -> float:
-    """Log of a bound on the macrostates that trades, baths and protocols add in a cycle."""
-    total = 0.0
-    if config.demon.protocol is not None:  # its work need not follow from the ones of its record
-        total += lattice.region_count * math.log(lattice.region_sites * lattice.q_max + 1)
-    if config.exchange.enabled:
-        touched = max(1, int(config.exchange.contact * lattice.region_sites))
-        total += lattice.region_count // 2 * math.log(2 * touched * lattice.q_max + 1)
-    if config.field.edges == "baths":
-        face = lattice.sites // lattice.shape[4 - lattice.axes]
-        total += 2 * math.log(2 * face * lattice.q_max * max(config.relax.layers, 1) + 1)
-    return total
+def _ln_own(lattice: Lattice, config: Config) -> float:
+    """Log of a bound on the macrostates that a protocol adds in a cycle: its work need not follow from the ones of its record."""
+    if config.demon.protocol is None:
+        return 0.0
+    return lattice.region_count * math.log(lattice.region_sites * lattice.q_max + 1)
+
+
+def _ln_heat_of_baths(lattice: Lattice, config: Config, cycles: int) -> float:
+    """Log of a bound on the heats that two baths can have taken in some cycles."""
+    face = lattice.sites // lattice.shape[4 - lattice.axes]
+    return 2 * math.log(2 * face * lattice.q_max * config.relax.layers * cycles + 1)
 
 
 def _ln_conduction(lattice: Lattice, layers: int) -> float:
@@ -171,20 +210,27 @@ class Demon:
     For a region whose microstate is uniform on its shell, P(n₁) ≤ e^{−(ΔS − I)}, ΔS ≥ W / T the entropy that leaves with the
     work: so Σ (W / T − I), over regions and cycles, exceeds z with probability e^{−z} at most.
     A protocol of the user's own may take any of Q + 1 amounts with the same n₁, and may use what a sort wrote down before.
+
+    Where regions need not be in equilibrium inside (`settled`), a demon may also use what they lack of it.  Of a lift, and
+    of what else treats each site by itself, that is no more than S(N, Q) − S_hist, and W / T ≤ I + S(N, Q) − S_hist always.
     """
 
-    def __init__(self, config: Config, lattice: Lattice) -> None:
+    def __init__(self, config: Config, lattice: Lattice, sitewise: bool) -> None:
         self.on, self.sites, self.own = config.demon.lift, lattice.region_sites, config.demon.protocol is not None
+        self.settled = settled(config, lattice)
+        self.claimed = self.settled or sitewise
         self.total, self.worst = 0.0, math.inf
-        self.work = self.cycle = 0
+        self.work = 0
 
     def check(self, page: dict[str, NDArray[Any]], relaxed: NDArray[np.int64]) -> None:
         """Take in some cycles; ``relaxed``: energies before the lift."""
-        if not self.on or self.sites < 2:
+        if not self.on or self.sites < 2 or not self.claimed:
             return
         beta = np.log1p((self.sites - 1) / (np.maximum(relaxed, 0) + 1.0))
         known = page["record_nats"]
-        if self.own:
+        if not self.settled:
+            known = known + np.where(page["measured"], self._lack(page, relaxed), 0.0)
+        elif self.own:
             kinds = np.where(page["measured"], np.log1p(np.maximum(relaxed, 0)), 0.0)
             known = known + entry(page, "sort_nats") + kinds
         gains = (page["lift"] * beta - known).sum(axis=1)
@@ -192,9 +238,22 @@ class Demon:
         self.worst = min(self.worst, -float(sums.max()) - math.log(LEVEL))
         self.total, self.work = float(sums[-1]), self.work + int(page["lift"].sum())
 
+    def _lack(self, page: dict[str, NDArray[Any]], relaxed: NDArray[np.int64]) -> NDArray[np.float64]:
+        """S(N, Q) − S_hist before the lift: float64[cycles, regions]."""
+        shell, hist = np.empty(relaxed.shape), np.empty(relaxed.shape)
+        sites = np.full(relaxed.shape[1], self.sites)
+        for c, counts in enumerate(page["counts"].astype(np.int64)):
+            special.ln_multinomial_rows(counts, hist[c])
+            special.ln_multiplicity_rows(sites, np.maximum(relaxed[c], 0), shell[c])
+        return shell - hist
+
     def law(self) -> Law:
+        if self.on and not self.claimed:
+            return Law(
+                "demon", True, 0.0, "not claimed: the protocol looks at several sites at once, out of equilibrium"
+            )
         if not math.isfinite(self.worst):
             return Law("demon", True, 0.0, "no demon lifts")
-        return Law(
-            "demon", self.worst >= 0, self.worst, f"{self.work:,} quanta lifted; Σ W/T − I = {self.total:.6g} nats"
-        )
+        less = "" if self.settled else " − what regions lack of equilibrium"
+        found = f"{self.work:,} quanta lifted; Σ W/T − I{less} = {self.total:.6g} nats"
+        return Law("demon", self.worst >= 0, self.worst, found)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, final
 
 import numpy as np
@@ -32,13 +34,20 @@ class Replay:
 
     def __init__(self, config: Config, lattice: Lattice, opening: Mapping[str, NDArray[Any]], bits: int) -> None:
         n = lattice.region_count
-        self.sites = lattice.region_sites
+        self.sites, self.q_max = lattice.region_sites, lattice.q_max
         self.bits = bits  # of a record of the lift
         self.own = config.demon.protocol is not None
         self.threshold = config.demon.threshold
         self.kind = config.demon.record
         self.raw = self.kind == "raw"
         self.sort, self.lift, self.erase = config.demon.sort, config.demon.lift, config.demon.erase
+        self.partners = config.demon.pairs == "partners"
+        self.contact = max(1, math.floor(Fraction(config.demon.contact) * self.sites))  # of a sort between partners
+        self.pairs = self.contact if self.partners else self.sites // 2
+        self.hot = np.arange(n) % 2 == 0  # sides that the demon sorts, and whose tape has the record
+        self.hot[-1] &= n % 2 == 0
+        if not self.partners:
+            self.hot[:] = True
         self.grid = config.grid.enabled
         self.share = config.demon.tape_nats / n
         self.quanta = opening["quanta"].astype(np.int64)
@@ -46,7 +55,7 @@ class Replay:
         self.tape = np.zeros(n)
         self.stopped = np.zeros(n, np.int64)
         self.waiting: list[deque[int]] = [deque() for _ in range(n)]
-        self._tables: dict[int, NDArray[np.float64]] = {}
+        self._known: dict[tuple[int, int], float] = {}
 
     @property
     def battery(self) -> NDArray[np.int64]:
@@ -60,7 +69,7 @@ class Replay:
         counts = page["counts"].astype(np.int64)
         levels = np.arange(counts.shape[2], dtype=np.int64)
         bath = entry(page, "left_in") - entry(page, "left_out") + entry(page, "right_in") - entry(page, "right_out")
-        relaxed: NDArray[np.int64] = before + page["heat"] + bath + entry(page, "gear_heat")
+        relaxed: NDArray[np.int64] = before + page["heat"] + bath + entry(page, "sort_heat") + entry(page, "gear_heat")
         waste = entry(page, "stored_loss") + entry(page, "compute") + entry(page, "line_loss")
         first.equal("sites of the histogram", counts.sum(axis=2), np.full(before.shape, self.sites), cycle)
         first.equal("energy of the histogram", counts @ levels, relaxed, cycle)
@@ -72,7 +81,9 @@ class Replay:
             ones = np.where(page["measured"], counts[:, :, self.threshold :].sum(axis=2), 0)
             first.equal("ones of the record", page["ones"], ones, cycle)
             first.equal("work of the lift", page["lift"], ones * self.threshold, cycle)
-        if self.sort:
+        if self.sort and self.partners:
+            self._sorted_partners(first, page, relaxed - entry(page, "gear_heat"), cycle)
+        elif self.sort:
             self._gradient(first, page, before, bath, cycle)
         if self.grid:
             given = page["erasure"] + page["compute"] + page["delivered_out"] + page["line_loss"]
@@ -106,16 +117,29 @@ class Replay:
             odd = np.where(page["sorted"], (total - gradient) % 2, 0)
             first.equal("halves of the region", odd, np.zeros_like(total), cycle)
 
+    def _sorted_partners(self, first: Exact, page: Page, held: NDArray[np.int64], cycle: int) -> None:
+        """What one partner gained the other lost, a quantum at least for every bit set; ``held``: energies after the sort."""
+        heat, gradient, ones = page["sort_heat"], page["gradient"], page["sort_ones"]
+        even = self.quanta.size // 2 * 2
+        first.equal("heat of the cold partner", heat[:, 1:even:2], -heat[:, :even:2], cycle)
+        alone = heat[:, even:]
+        first.equal("heat of a region without a partner", alone, np.zeros_like(alone), cycle)
+        hot = heat[:, :even:2]
+        wrong = (hot < ones[:, :even:2]) | (hot > ones[:, :even:2] * self.q_max)
+        first.equal("heat of the pairs that were swapped", wrong, np.zeros(wrong.shape, bool), cycle)
+        expected = np.zeros_like(gradient)
+        expected[:, :even:2] = held[:, :even:2] - held[:, 1:even:2]
+        first.equal("gradient between partners", gradient, np.where(page["sorted"], expected, 0), cycle)
+
     # -- information --
 
     def nats(self, bits: int, ones: NDArray[np.int64]) -> NDArray[np.float64]:
         """Nats of records of some bits with ``ones`` set."""
-        table = self._tables.get(bits, np.zeros(0))
-        top = int(ones.max(initial=0)) + 1
-        if table.size < top:
-            more = [special.record_nats(bits, k, self.raw) for k in range(table.size, top)]
-            table = self._tables[bits] = np.concatenate([table, more])
-        return table[ones]
+        kinds, place = np.unique(ones, return_inverse=True)
+        for k in kinds.tolist():
+            if (bits, k) not in self._known:
+                self._known[bits, k] = float(special.record_nats(bits, k, self.raw))
+        return np.array([self._known[bits, k] for k in kinds.tolist()])[place].reshape(ones.shape)
 
     def information(
         self, exact: Exact, energy: Exact, page: Page, relaxed: NDArray[np.int64], cycle: int, flows: GridFlows
@@ -155,13 +179,11 @@ class Replay:
         """Write this cycle's records to the tapes; returns codes that enter the queues, −1 for none."""
         codes = []
         if self.sort:
-            pairs = self.sites // 2
-            found = page["sort_ones"][c]
+            pairs = self.pairs
+            found = np.clip(page["sort_ones"][c], 0, pairs)
             longest = float(self.nats(pairs, np.array([pairs // 2]))[0])  # what the tape must have room for
-            written = self._write(
-                out, "sorted", "sort_nats", self.nats(pairs, np.clip(found, 0, pairs)), cycle, longest
-            )
-            out["sort_ones"][:] = np.where(written, np.clip(found, 0, pairs), 0)
+            written = self._write(out, "sorted", "sort_nats", self.nats(pairs, found), cycle, longest, self.hot)
+            out["sort_ones"][:] = np.where(written, found, 0)
             codes.append(np.where(written, found + self.bits + 1, -1))
         if self.lift:
             room = float(self.nats(self.bits, np.array([self.bits // 2]))[0]) if self.own else None
@@ -177,8 +199,9 @@ class Replay:
         nats: NDArray[np.float64],
         cycle: int,
         room: float | None = None,
+        able: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.bool_]:
-        running = self.stopped == 0
+        running = (self.stopped == 0) & (True if able is None else able)
         fits = self.tape + (nats if room is None else room) <= self.share
         self.stopped[running & ~fits] = cycle
         written: NDArray[np.bool_] = running & fits
@@ -246,7 +269,7 @@ class Replay:
             self._blank(out, int(r))
 
     def _record(self, code: int) -> tuple[int, int]:
-        return (self.bits, code) if code <= self.bits else (self.sites // 2, code - self.bits - 1)
+        return (self.bits, code) if code <= self.bits else (self.pairs, code - self.bits - 1)
 
     def _price(self, quanta: int, code: int) -> int | None:
         bits, ones = self._record(code)

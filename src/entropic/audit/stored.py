@@ -15,7 +15,7 @@ from entropic.audit.replay import Replay
 from entropic.config import Config
 from entropic.engine.checkpoint import digest_text, newest_sound
 from entropic.engine.state import block_digest
-from entropic.initial import draw_block, region_quanta
+from entropic.initial import draw_block, region_quanta, start_nats
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid, Lattice, regular_cuts
 from entropic.store import SERIES, RunStore
@@ -42,9 +42,12 @@ def _slabs(lattice: Lattice) -> tuple[Block, ...]:
 
 def check_opening(first: Exact, config: Config, lattice: Lattice, opening: dict[str, NDArray[Any]]) -> None:
     for block in _slabs(lattice):
-        quanta, hist = _region_facts(draw_block(config.field, block), block)
+        array = draw_block(config.field, block)
+        quanta, hist = _region_facts(array, block)
         first.equal("opening energy", opening["quanta"][block.region_ids], quanta)
         first.equal("opening entropy", opening["entropy_hist"][block.region_ids], hist)
+        start = start_nats(config.field, block, array)
+        first.equal("entropy of the start", opening["entropy_start"][block.region_ids], start)
     charge = region_quanta(config.battery.initial, lattice.region_sites)
     first.equal("opening battery", opening["battery"], np.full(lattice.region_count, charge))
 
@@ -73,8 +76,9 @@ def check_series(first: Exact, store: RunStore, config: Config, lattice: Lattice
     for name in ("quanta", "battery", "entropy_hist"):
         first.equal(f"series: {name}", series[name], np.asarray(books[name][:])[ends - 1])  # type: ignore[index]
     n = lattice.region_sites
-    region = np.vectorize(lambda q: special.ln_multiplicity(n, int(q)), otypes=[float])(series["quanta"])
-    warmth = np.vectorize(lambda q: special.temperature(n, int(q)), otypes=[float])(series["quanta"])
+    quanta = series["quanta"]
+    region = special.ln_multiplicities(n, quanta.ravel()).reshape(quanta.shape)
+    warmth = special.temperatures(n, quanta.ravel()).reshape(quanta.shape)
     first.equal("series: entropy_region", series["entropy_region"], region)
     first.equal("series: temperature", series["temperature"], warmth)
     assert set(series) >= set(SERIES)
@@ -96,8 +100,10 @@ def _queues(unpaid: NDArray[np.int64]) -> NDArray[np.str_]:
     return np.array([str(row[: row.index(-1)] if -1 in row else row) for row in kept])
 
 
-def check_field(first: Exact, store: RunStore, lattice: Lattice, state: Replay, reached: int) -> None:
-    """The newest checkpoint against the books."""
+def check_field(
+    first: Exact, store: RunStore, lattice: Lattice, state: Replay, carried: NDArray[np.int64] | None, reached: int
+) -> None:
+    """The newest checkpoint against the books; ``carried``: what the grid's lines owe."""
     generation = newest_sound(store.checkpoints)
     first.equal("cycle of the checkpoint", np.int64(generation.cycle), np.int64(reached))
     array = zarr.open_group(generation.field, mode="r")["quanta"]
@@ -105,6 +111,10 @@ def check_field(first: Exact, store: RunStore, lattice: Lattice, state: Replay, 
     first.equal("field: batteries", np.asarray(regions["battery"][:]), state.battery)  # type: ignore[index]
     first.equal("field: tapes", np.asarray(regions["tape"][:]), state.tape)  # type: ignore[index]
     first.equal("field: stops", np.asarray(regions["stopped"][:]), state.stopped)  # type: ignore[index]
+    if carried is not None:
+        first.equal("field: what lines owe", np.asarray(regions["carried"][:]), carried)  # type: ignore[index]
+    owed = np.stack(state.batteries.carries, axis=1)
+    first.equal("field: what batteries owe", np.asarray(regions["carries"][:]), owed)  # type: ignore[index]
     unpaid = np.asarray(regions["unpaid"][:])  # type: ignore[index]
     first.equal("field: unpaid records", _queues(unpaid), np.array([str(list(queue)) for queue in state.waiting]))
     digest = np.zeros(2, np.uint64)

@@ -18,19 +18,18 @@ __all__ = ["cli", "main"]
 
 def main() -> None:
     """Entry point: every failure is one sentence and an exit code."""
-    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # it may stand after the command too
+    debug = len(arguments) + 1 < len(sys.argv)
     if not debug:
         silence_logs()
     try:
-        cli.main(standalone_mode=False)
+        cli.main(arguments, standalone_mode=False)
         code = 0
-    except click.exceptions.Abort:
-        code = 130
     except click.ClickException as error:
         error.show()
         code = 2
-    except KeyboardInterrupt:
-        err.print("interrupted at once; the last checkpoint stands")
+    except (KeyboardInterrupt, click.exceptions.Abort):  # click makes the one the other
+        err.print("interrupted at once; the newest checkpoint, if there is one, stands")
         code = 130
     except EntropicError as error:
         if debug:

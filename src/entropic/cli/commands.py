@@ -17,6 +17,7 @@ from entropic.config import Config
 from entropic.demo import demo_claims, demo_config, demo_line
 from entropic.engine.cluster import connect
 from entropic.engine.plan import make_plan
+from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
 from entropic.report import report as write_report
 from entropic.reversal import reverse as reverse_run
@@ -28,8 +29,7 @@ __all__ = ["cli"]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="entropic")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
+def cli(debug: bool) -> None:  # `main` has taken it from the arguments
     """Tests, with exact physics, whether parallel scale can change a thermodynamic outcome.
 
     \b
@@ -39,7 +39,6 @@ def cli(ctx: click.Context, debug: bool) -> None:
       entropic audit runs/a
       entropic reverse runs/a
     """
-    ctx.obj = debug
 
 
 @cli.command()
@@ -64,6 +63,12 @@ def demo(
     """The original document's demonstration, with the bill.
 
     'small' is 25 × 25 × 25 × 64 sites; 'seed' is 100 × 100 × 100 × 1000 (about 15 minutes on two cores).
+
+    \b
+    Examples:
+      entropic demo
+      entropic demo --set field.seed=2 --set run.cycles=300 --out demo-2
+      entropic demo --size seed --json > seed.json
     """
     config = demo_config(size).with_overrides(overrides)
     if target is None:
@@ -125,8 +130,9 @@ def run(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer(config, place, executor, blocks, epoch, observer)
 
+    energy_grid_of(config)  # raises before a cluster is started, as does the next
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        RunStore.create(place, config)  # raises before a cluster is started
+        RunStore.create(place, config)
     _, summary = execute(config, where, chunks, start, live=live, timeline=timeline)
     finish(summary, as_json)
 
@@ -145,8 +151,16 @@ def plan(
     scheduler: str | None,
     chunks: tuple[int, ...] | None,
 ) -> None:
-    """What a run would need: blocks, tasks, bytes, seconds.  Refuses what cannot fit."""
+    """What a run would need: blocks, tasks, bytes, seconds.  Refuses what cannot fit.
+
+    \b
+    Examples:
+      entropic plan demon.toml
+      entropic plan demon.toml --workers 8 --threads 4 --json
+      entropic plan demon.toml --chunks 1,10,10,1 --set field.mean=3.0
+    """
     config = Config.from_toml(config_file, overrides)
+    energy_grid_of(config)  # raises where the network is broken
     made = planned(config, chosen_place(workers, threads, scheduler), chunks)
     if as_json:
         click.echo(json.dumps(made.to_dict()))
@@ -179,7 +193,14 @@ def resume(
     scheduler: str | None,
     chunks: tuple[int, ...] | None,
 ) -> None:
-    """Go on from the newest checkpoint that verifies, on any layout."""
+    """Go on from the newest checkpoint that verifies, on any layout.
+
+    \b
+    Examples:
+      entropic resume runs/demon
+      entropic resume runs/demon --workers 1 --chunks 2,10,10,1
+      entropic resume runs/demon --scheduler scheduler.json --json
+    """
     config = RunStore.open(run_directory).config()
 
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
@@ -193,7 +214,13 @@ def resume(
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def audit(run_directory: Path, as_json: bool) -> None:
-    """Recompute every law from the stored books and field."""
+    """Recompute every law from the stored books and field; exit code 3 if one does not hold.
+
+    \b
+    Examples:
+      entropic audit runs/demon
+      entropic audit runs/demon --json
+    """
     laws = [law.to_dict() for law in audit_run(run_directory)]
     if as_json:
         click.echo(json.dumps({"store": str(run_directory), "laws": laws}))
@@ -223,6 +250,12 @@ def reverse(
     """Play a run backwards and compare with its start.
 
     Exit code 3 if the start is not restored: the tape was erased, or a move was lost.
+
+    \b
+    Examples:
+      entropic run demon.toml --set demon.erase=false --out runs/kept
+      entropic reverse runs/kept
+      entropic reverse runs/kept --chunks 5,5,10,1 --json
     """
     config = RunStore.open(run_directory).config()
     where = chosen_place(workers, threads, scheduler)

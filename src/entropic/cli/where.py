@@ -12,7 +12,7 @@ from typing import Any
 import click
 import psutil
 
-from entropic.cli.live import followed
+from entropic.cli.progress import followed
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer
 from entropic.config import Config
@@ -128,7 +128,7 @@ def execute(
         )
         watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
         stop = _Stop()
-        with stop.listening(), followed(watch, booked, stop, live) as observer:
+        with stop.listening(), followed(err, watch, booked, stop, live) as observer:
             computer = start(executor, plan.chunks, plan.epoch, observer)
             with recorded(executor) if timeline else nullcontext() as noted:
                 summary = computer.run()

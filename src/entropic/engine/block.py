@@ -13,7 +13,8 @@ from entropic.engine.buffers import empty_like
 from entropic.engine.layers import exchange_block
 from entropic.engine.program import LayerStep, Segment, Stage, Step
 from entropic.engine.rules import Contact, Deal, Rules, Supply
-from entropic.engine.stages import close, harvest, sort, supply, waste_heat
+from entropic.engine.sorting import foreign_partners, sort, unsort
+from entropic.engine.stages import close, harvest, supply, waste_heat
 from entropic.engine.state import BlockState
 from entropic.engine.trade import trade, untrade
 from entropic.errors import EntropicError
@@ -42,11 +43,12 @@ class Inputs:
     deals : tuple of Deal
         The cycle's trades that touch the block.
     contacts : tuple of dict
-        What regions of other blocks bring to them.
+        What regions of other blocks bring to them, or to a sort.
     supply : Supply or None
         The grid's decision.
     tape : dict
-        To undo cycles: by cycle, the bits written, uint8[regions, bytes]; blank if there are none.
+        To undo cycles: by cycle, the bits written, uint8[regions, bytes]; blank if there are none.  Behind the block's
+        own regions, where partners were sorted, those of `foreign_partners`.
     past : dict
         To undo cycles: by cycle, the books of the block's regions.
     """
@@ -85,7 +87,7 @@ def advance(state: BlockState, block: Block, segment: Segment, rules: Rules, giv
 
 def _do(state: BlockState, block: Block, step: Step, rules: Rules, given: Inputs) -> BlockState:
     if step.stage is Stage.SORT:
-        return sort(state, block, rules, step.cycle)
+        return sort(state, block, rules, step.cycle, given.others())
     if step.stage is Stage.TRADE:
         return trade(state, block, rules, step.cycle, given.deals, given.others())
     if step.stage is Stage.HARVEST:
@@ -106,13 +108,14 @@ def _undo(state: BlockState, block: Block, step: Step, rules: Rules, given: Inpu
         if past:
             _withdraw(state, block, step.cycle, rules, past["erasure"])
         if bits is not None and rules.lift:
-            _put_back(state, block, step.cycle, rules, bits[:, : rules.lift_bytes], past)
+            _put_back(state, block, step.cycle, rules, bits[: block.region_count, : rules.lift_bytes], past)
     elif step.stage is Stage.TRADE:
         untrade(state, block, rules, step.cycle, given.deals, given.others())
     elif step.stage is Stage.SORT and bits is not None:
         first = rules.lift_bytes if rules.lift else 0
-        for i, region in enumerate(block.region_views(state.array)):
-            rules.demon.undo_packed(region, bits[i, first:])
+        numbers = [*block.region_ids.tolist(), *(foreign_partners(block) if rules.partners else ())]
+        records = {number: row[first:] for number, row in zip(numbers, bits, strict=True)}
+        unsort(state, block, rules, step.cycle, given.others(), records)
 
 
 def _put_back(

@@ -30,7 +30,7 @@ from zarr.core.buffer import Buffer
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, WrapperStore
 
-from entropic.engine.state import BlockState, block_digest
+from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
 from entropic.lattice import Block, BlockGrid
 
@@ -46,6 +46,7 @@ __all__ = [
     "load_carried",
     "newest_sound",
     "prune",
+    "read_sites",
     "reading",
     "reload_block",
     "verify",
@@ -210,8 +211,10 @@ def load_block(block: Block, path: str) -> BlockState:
         regions = zarr.open_group(Path(path) / "regions.zarr", mode="r")
         values = {name: np.asarray(regions[name][:])[ids] for name in (*_STATE, "unpaid", "carries")}  # type: ignore[index]
         sites = np.asarray(array[_user_slices(block)]).reshape(block.sites.shape)  # type: ignore[index]
+    sites = np.ascontiguousarray(sites, dtype=lattice.dtype)
     return BlockState(
-        array=np.ascontiguousarray(sites, dtype=lattice.dtype),
+        array=sites,
+        quanta=region_totals(sites, block),
         heat=np.zeros(ids.size, np.int64),
         baths=np.zeros((4, ids.size), np.int64),
         carries=np.ascontiguousarray(values["carries"].T),
@@ -220,6 +223,22 @@ def load_block(block: Block, path: str) -> BlockState:
         unpaid=values["unpaid"],
         stopped=values["stopped"],
     )
+
+
+def read_sites(path: Path, where: tuple[slice, ...]) -> NDArray[np.generic]:
+    """Some sites of a generation's field, for a reader that does not hold the run's lock.
+
+    Raises
+    ------
+    StoreError
+        The run went on and dropped the generation.
+    """
+    remedy = "ask for the field anew: a run keeps its two newest checkpoints"
+    with reading(path, remedy):
+        sites = np.asarray(zarr.open_group(path / "field.zarr", mode="r")["quanta"][where])  # type: ignore[index]
+    if not path.is_dir():  # zarr takes chunks that are missing for zeros
+        raise StoreError(f"{path} is gone.", remedy)
+    return sites
 
 
 def load_carried(path: Path) -> NDArray[np.int64]:
@@ -345,7 +364,7 @@ def newest_sound(directory: Path) -> Generation:
 def prune(directory: Path, keep: int = 2) -> None:
     """Remove all but the newest generations, and what unfinished attempts left."""
     for path in generations(directory)[keep:]:
-        shutil.rmtree(path, ignore_errors=True)
+        path.rename(path.with_name(f".tmp-{path.name}"))  # so that readers find it whole or not at all
     discard(directory)
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol, final
 
 import dask
 import psutil
-from distributed import Client, Future, LocalCluster, wait
+from dask.utils import parse_timedelta
+from distributed import Client, Future, LocalCluster, WorkerPlugin, wait
 from distributed.security import Security
 
 from entropic.errors import ClusterError, EntropicError
@@ -26,6 +31,7 @@ _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
+_LAST_SECONDS = 60.0  # that a worker told to end leaves the driver for a checkpoint
 _RESTART = "start it again, then run 'entropic resume'"
 _SETTINGS = {
     "distributed.scheduler.work-stealing": False,  # blocks have owners
@@ -142,7 +148,7 @@ class DaskExecutor:
     def _workers(self) -> list[str]:
         addresses = sorted(self._info())
         if not addresses:
-            raise ClusterError("the cluster has no workers.", "start some workers, then run 'entropic resume'")
+            raise ClusterError("the cluster has no workers.", "start some: 'dask worker --scheduler-file FILE'")
         return addresses
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
@@ -221,6 +227,38 @@ def silence_logs() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started in here do not hear Ctrl-C; this one hears it when they are up.
+
+    Otherwise, workers that a terminal interrupts while they start would leave a cluster that can be neither used nor closed.
+    """
+    resource_tracker.ensure_running()  # else the first process started does so, and unblocks what is blocked here
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+
+
+@final
+class _LastOrders(WorkerPlugin):  # type: ignore[misc]
+    """Worker processes outlive what ends the driver, which needs them to write a checkpoint; they end with it anyhow.
+
+    A terminal sends Ctrl-C (SIGINT), and a batch system SIGTERM, to every process; the driver answers for all.
+    """
+
+    def setup(self, worker: Any) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._end_later)
+
+    @staticmethod
+    def _end_later(number: int, frame: object) -> None:
+        timer = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))
+        timer.daemon = True
+        timer.start()
+
+
 @final
 @dataclass(frozen=True)
 class Where:
@@ -255,29 +293,34 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     """
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
+            with _answering(), suppress(TimeoutError):  # workers may still be starting
+                client.wait_for_workers(1, timeout=_QUIET_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
-            cluster = LocalCluster(
-                n_workers=where.workers,
-                threads_per_worker=where.threads,
-                processes=not where.in_process,
-                host=_LOOPBACK if not where.in_process else None,
-                security=Security.temporary() if not where.in_process else None,
-                # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
-                dashboard_address=f"{_LOOPBACK}:0",
-                worker_dashboard_address=f"{_LOOPBACK}:0",
-                scheduler_kwargs={"dashboard": where.dashboard},
-                memory_limit=0,
-                silence_logs=50,
-            )
+            with _deaf():
+                cluster = LocalCluster(
+                    n_workers=where.workers,
+                    threads_per_worker=where.threads,
+                    processes=not where.in_process,
+                    host=_LOOPBACK if not where.in_process else None,
+                    security=Security.temporary() if not where.in_process else None,
+                    # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
+                    dashboard_address=f"{_LOOPBACK}:0",
+                    worker_dashboard_address=f"{_LOOPBACK}:0",
+                    scheduler_kwargs={"dashboard": where.dashboard},
+                    memory_limit=0,
+                    silence_logs=50,
+                )
         except Exception as error:
             raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
         try:
             with Client(cluster) as client:
                 client.wait_for_workers(where.workers, timeout=_QUIET_SECONDS)
+                if not where.in_process:
+                    client.register_plugin(_LastOrders())
                 yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)
         finally:
             cluster.close(timeout=10)
@@ -292,8 +335,9 @@ def _client(scheduler: str) -> Iterator[Client]:
         if not Path(scheduler).is_file():
             raise ClusterError(f"there is no scheduler file {scheduler}.", remedy)
         place = {"scheduler_file": scheduler}
+    patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
     try:
-        client = Client(**place, timeout=_CONNECT_SECONDS, set_as_default=False)
+        client = Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
     except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
         raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
     try:

@@ -21,11 +21,12 @@ from entropic.engine.cluster import Executor
 from entropic.engine.layers import take_face
 from entropic.engine.program import Segment, Stage, segments
 from entropic.engine.rules import Contact, Deal, Rules, Supply
+from entropic.engine.sorting import sides
 from entropic.engine.stages import claims
 from entropic.engine.state import BlockState
 from entropic.engine.trade import contacts, quotes
 from entropic.lattice import Block, BlockGrid, Lattice, LayoutError, regular_cuts
-from entropic.machines.exchange import Trade
+from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.grid import EnergyGrid, GridOutcome
 from entropic.machines.protocol import OwnProtocol
 
@@ -76,14 +77,15 @@ class Decisions:
 
     Attributes
     ----------
-    trades : dict
-        What the market picked.
+    orders, trades : dict
+        What regions quoted, and what the market picked.
     outcomes : dict
         What the grid did, flow by flow.
     carried : int64[lines]
         Parts of a quantum that each line still owes.
     """
 
+    orders: dict[int, OrderBook] = field(default_factory=dict)
     trades: dict[int, tuple[Trade, ...]] = field(default_factory=dict)
     outcomes: dict[int, GridOutcome] = field(default_factory=dict)
     carried: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -124,9 +126,6 @@ class Drive:
         self.tasks = 0
         self.run = uuid.uuid4().hex[:8]
         self.states: list[Any] = []
-        self._owner = np.zeros(grid.lattice.region_count, np.int64)
-        for block in grid.blocks:
-            self._owner[block.region_ids] = block.number
 
     def replace(self, states: list[Any]) -> None:
         """Go on from other states, and give the old ones up."""
@@ -147,12 +146,10 @@ class Drive:
 
     # -- what blocks must agree on --
 
-    def _quoted(self, name: str, function: Callable[..., Any], *more: Any) -> NDArray[np.int64]:
-        """A number a region, gathered from all blocks: int64[regions]."""
+    def _quotes(self) -> NDArray[np.int64]:
+        """Quanta of each region, gathered from all blocks: int64[regions]."""
         whole = np.zeros(self.grid.lattice.region_count, np.int64)
-        for block, part in zip(
-            self.grid.blocks, self.executor.gather(self.blocked(name, function, *more)), strict=True
-        ):
+        for block, part in zip(self.grid.blocks, self.executor.gather(self.each("quote", quotes)), strict=True):
             whole[block.region_ids] = part
         return whole
 
@@ -161,29 +158,34 @@ class Drive:
         market = self.rules.market
         if market is None:
             return ()
-        quanta = self._quoted("quote", quotes)
-        trades = market.match(quanta, self.grid.lattice.region_sites)
-        self.decisions.trades[cycle] = trades
+        quanta = self._quotes()
+        book = OrderBook.open(quanta, self.grid.lattice.region_sites)
+        trades = market.clear(book)
+        self.decisions.orders[cycle], self.decisions.trades[cycle] = book, trades
         return tuple(Deal(cycle, t.hot, t.cold, t.m, t.n, int(quanta[t.hot]), int(quanta[t.cold])) for t in trades)
 
-    def _contacts(self, cycle: int, deals: Iterable[Deal]) -> tuple[dict[int, list[Deal]], dict[int, list[Any]]]:
-        """Deals by block, and by block what the others must send it (one task for each pair of blocks)."""
+    def _dealt(self, deals: Iterable[Deal]) -> dict[int, list[Deal]]:
+        """Deals by block."""
         by_block: dict[int, list[Deal]] = {}
-        wanted: dict[tuple[int, int], list[int]] = {}  # (from, to): regions
         for deal in deals:
-            hot, cold = int(self._owner[deal.hot]), int(self._owner[deal.cold])
-            by_block.setdefault(hot, []).append(deal)
-            if hot != cold:
-                by_block.setdefault(cold, []).append(deal)
-                wanted.setdefault((hot, cold), []).append(deal.hot)
-                wanted.setdefault((cold, hot), []).append(deal.cold)
+            for number in {int(self.grid.owner[deal.hot]), int(self.grid.owner[deal.cold])}:
+                by_block.setdefault(number, []).append(deal)
+        return by_block
+
+    def _sent(self, cycle: int, pairs: Iterable[tuple[int, int]], function: Callable[..., Any]) -> dict[int, list[Any]]:
+        """By block, what ``function`` makes others send it of pairs of regions (one task for each pair of blocks)."""
+        wanted: dict[tuple[int, int], list[int]] = {}  # (from, to): regions
+        for hot, cold in pairs:
+            a, b = int(self.grid.owner[hot]), int(self.grid.owner[cold])
+            if a != b:
+                wanted.setdefault((a, b), []).append(hot)
+                wanted.setdefault((b, a), []).append(cold)
         sent: dict[int, list[Any]] = {}
         for (source, target), regions in sorted(wanted.items()):
-            handle = self.submit(
-                "contact", source, contacts, self.states[source], self.grid.blocks[source], self.rules, cycle, regions
-            )
+            block = self.grid.blocks[source]
+            handle = self.submit("contact", source, function, self.states[source], block, self.rules, cycle, regions)
             sent.setdefault(target, []).append(handle)
-        return by_block, sent
+        return sent
 
     def _supplies(self, cycle: int) -> dict[int, Supply]:
         """The grid's decision, by block."""
@@ -228,10 +230,15 @@ class Drive:
                     handle = self.submit("face", block.number, _face, self.states[block.number], axis, last)
                     faces[block.number, last] = handle
         if waits is not None and waits.stage is Stage.TRADE:
-            deals, sent = self._contacts(waits.cycle, dealt(waits.cycle))
+            picked = dealt(waits.cycle)
+            deals = self._dealt(picked)
+            sent = self._sent(waits.cycle, [(d.hot, d.cold) for d in picked], contacts)
+        elif waits is not None and waits.stage is Stage.SORT:
+            sent = self._sent(waits.cycle, grid.split_partners, sides)
         elif waits is not None:
             supplies = self._supplies(waits.cycle)
-        marks = list(faces.values()) or ([] if waits is not None else self.each("done", _done))
+        agreed = waits is not None and waits.stage is not Stage.SORT  # then all blocks were waited for already
+        marks = list(faces.values()) or ([] if agreed else self.each("done", _done))
         new = []
         for block in grid.blocks:
             before = after = None

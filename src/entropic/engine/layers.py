@@ -70,15 +70,14 @@ def exchange_block(
     upward = np.zeros(block.box.shape, np.int64)  # what each row of regions along the axis gives to the row above it
     tile = np.array([1 if a == axis else n for a, n in enumerate(lattice.region_shape)], np.int64)
 
-    def tally(sites: Sites, row: int, sign: int, into: NDArray[np.int64] = heat, x: int = 0) -> None:
-        """Count quanta of a plane (of the only one, where none is named) as coming into row ``row`` of regions."""
-        face_totals(sites, axis, x, tile, sign, into[_plane(axis, row)])
+    def tally(plane: Sites, row: int, sign: int, into: NDArray[np.int64] = heat) -> None:
+        """Count quanta of a plane as coming into the regions of row ``row`` along the axis."""
+        face_totals(plane, axis, np.zeros(1, np.int64), np.array([row]), tile, sign, into)
 
-    for sign in (1, -1):
-        for x in walls:  # a pair keeps its sum, so its lower site tells what both sides of the wall got
-            tally(old if sign > 0 else array, x // region, sign, upward, x)
-        if sign > 0:
-            _inside(old, array, block, axis, inside, layer, seed, inverse)
+    # A pair keeps its sum, so its lower site tells what both sides of the wall got.
+    face_totals(old, axis, walls, walls // region, tile, 1, upward)
+    _inside(old, array, block, axis, inside, layer, seed, inverse)
+    face_totals(array, axis, walls, walls // region, tile, -1, upward)
     heat -= upward
     heat[_rows(axis, slice(1, None))] += upward[_rows(axis, slice(-1))]
 

@@ -57,6 +57,7 @@ def pay_own(state: BlockState, block: Block, rules: Rules) -> BlockState:
         engine.q_max,
         engine.record == "raw",
         engine.bits,
+        engine.pairs,
         now,
         row["quanta"],
         budget,

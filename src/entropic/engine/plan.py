@@ -72,7 +72,8 @@ def _steps(grid: BlockGrid, config: Config) -> float:
     """Segments a cycle that wait for other blocks, on average over one turn of axes and parities."""
     turn = 2 * grid.lattice.axes
     seams = config.relax.layers * sum(bool(grid.seam_sites(n)) for n in range(turn)) / turn
-    return seams + config.exchange.enabled + config.grid.enabled
+    partners = config.demon.pairs == "partners" and bool(grid.split_partners)
+    return seams + partners + config.exchange.enabled + config.grid.enabled
 
 
 def _seconds(grid: BlockGrid, config: Config, slots: int) -> tuple[float, float]:

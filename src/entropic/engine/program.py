@@ -1,7 +1,8 @@
 """What has to be done, in order, and where blocks must wait for each other.
 
 A program is a list of operations, the same for every block.  It is split into segments before every operation
-that needs something from other blocks: a layer that crosses a seam, a trade, the grid's decision.  Within a
+that needs something from other blocks: a layer that crosses a seam, a sort of partners in two blocks, a trade, the
+grid's decision.  Within a
 segment no block needs another.
 """
 
@@ -63,7 +64,7 @@ class Segment:
     axis : int or None
         Of the seams that the first operation, a layer, crosses.
     waits : Step or None
-        The first operation, if all blocks must agree on something before it.
+        The first operation, if it needs more of other blocks than faces.
     """
 
     operations: tuple[Operation, ...]
@@ -107,6 +108,9 @@ def program(config: Config, first: int, last: int, inverse: bool = False) -> Ite
 
 def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bool = False) -> Iterator[Segment]:
     """The program of some cycles, split where blocks must wait for each other."""
+    waiting = {Stage.TRADE} if inverse else {Stage.TRADE, Stage.SUPPLY}
+    if config.demon.pairs == "partners" and grid.split_partners:
+        waiting.add(Stage.SORT)
     crossing = {n: bool(grid.seam_sites(n)) for n in range(2 * grid.lattice.axes)}
     held: list[Operation] = []
     axis: int | None = None
@@ -115,7 +119,7 @@ def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bo
         if isinstance(step, LayerStep):
             alone = not crossing[step.layer % (2 * grid.lattice.axes)]
         else:
-            alone = step.stage not in (Stage.TRADE, Stage.SUPPLY) or (inverse and step.stage is Stage.SUPPLY)
+            alone = step.stage not in waiting
         closed = Segment(tuple(held)).closed
         if not alone or len(closed) == _LONGEST:
             if held:

@@ -44,18 +44,24 @@ class Deal:
 @final
 @dataclass(frozen=True)
 class Contact:
-    """What a region brings to its trade.
+    """What a region brings to its trade, or to a sort with its partner.
 
     Attributes
     ----------
     sites : uint8 or uint16 [contact]
         Its contact sites.
     credit : int
-        Quanta that its battery could pay.
+        To a trade: quanta that its battery could pay.
+    quanta : int
+        To a sort: energy of the whole region.
+    room : bool
+        To a sort: whether its tape has room for the record.
     """
 
     sites: NDArray[np.generic]
-    credit: int
+    credit: int = 0
+    quanta: int = 0
+    room: bool = True
 
 
 @final
@@ -90,16 +96,25 @@ class Rules:
     storage: EnergyStorage
     protocol: OwnProtocol | None = None
     round_trip: bool = True
+    partners: bool = False  # whether the demon sorts partner regions against each other, not halves
 
     @property
     def lift_bytes(self) -> int:
         """Bytes of a packed record of the lift."""
         return -(-self.landauer.bits // 8)
 
+    @property
+    def sort_bytes(self) -> int:
+        """Bytes of a packed record of the sort."""
+        return -(-self.landauer.pairs // 8)
+
     @classmethod
     def of(cls, config: Config, protocol: OwnProtocol | None = None) -> Rules:
         field, demon = config.field, config.demon
         sites = lattice_of(field).region_sites
+        partners = demon.pairs == "partners"
+        pairs = contact_sites(demon.contact, sites) if partners else 0
+        lift_bits = protocol.bits if protocol else 0
         baths = None
         if field.bath_left is not None and field.bath_right is not None:
             baths = (field.bath_left, field.bath_right)
@@ -115,10 +130,11 @@ class Rules:
             market=market_of(config),
             demon=MaxwellDemon(demon.record),
             harvester=EntropyHarvester(demon.threshold),
-            landauer=LandauerEngine(demon.record, sites, field.seed, field.q_max, protocol.bits if protocol else 0),
+            landauer=LandauerEngine(demon.record, sites, field.seed, field.q_max, lift_bits, pairs),
             storage=storage_of(config),
             protocol=protocol,
             round_trip=demon.round_trip,
+            partners=partners,
         )
 
 

@@ -1,4 +1,4 @@
-"""The stages of a cycle after relaxation, on one block: sort, harvest, supply, close.  Knows no cluster."""
+"""The stages of a cycle after sort and trade, on one block: harvest, supply, close.  Knows no cluster."""
 
 from __future__ import annotations
 
@@ -18,33 +18,7 @@ from entropic.lattice import Block
 from entropic.ledger import Row
 from entropic.randomness import PURPOSE_WASTE
 
-__all__ = ["claims", "close", "harvest", "sort", "supply"]
-
-
-def sort(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockState:
-    """Maxwell's demon sorts each region's halves, where the tape has room for the longest record; changes ``state.array``."""
-    opened = state.opened(block, rules, cycle)
-    row, tape, stopped = opened.row, state.tape.copy(), state.stopped.copy()
-    pairs = rules.landauer.sites // 2
-    longest = rules.landauer.nats_of(rules.landauer.sort_code(pairs // 2))
-    bits = np.zeros((block.region_count, -(-pairs // 8)), np.uint8)
-    for i, region in enumerate(block.region_views(state.array)):
-        if not stopped[i] and tape[i] + longest > rules.tape_share:
-            stopped[i] = cycle
-        if stopped[i]:
-            continue
-        record = rules.demon.sort(region)
-        nats = rules.landauer.nats_of(rules.landauer.sort_code(record.ones))
-        bits[i] = record.packed
-        tape[i] += nats
-        row["sorted"][i], row["sort_ones"][i], row["sort_nats"][i] = True, record.ones, nats
-        row["gradient"][i] = record.gradient
-    unpaid = state.unpaid
-    if rules.erase:
-        codes = np.where(row["sorted"], rules.landauer.sort_code(row["sort_ones"]), -1)
-        unpaid = append_records(unpaid, codes)
-    opened = replace(opened, sort_bits=None if rules.erase else bits)
-    return replace(state, tape=tape, stopped=stopped, unpaid=unpaid, open=opened)
+__all__ = ["claims", "close", "harvest", "supply"]
 
 
 def harvest(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockState:
@@ -107,7 +81,7 @@ def _lift(
         Nats written.
     """
     ones = rules.harvester.ones(counts)
-    nats = np.array([rules.landauer.nats_of(int(k)) for k in ones])
+    nats = rules.landauer.record_nats(ones)
     running = stopped == 0
     fits = tape + nats <= rules.tape_share
     stopped[running & ~fits] = row.cycle
@@ -185,7 +159,7 @@ def close(state: BlockState, block: Block, rules: Rules, cycle: int) -> BlockSta
     row["battery"][:], row["tape"][:], row["stopped"][:] = state.battery, state.tape, state.stopped
     state.heat[:] = 0
     state.baths[:] = 0
-    return replace(state, rows=(*state.rows, row.trimmed()), open=None)
+    return replace(state, quanta=row["quanta"], rows=(*state.rows, row.trimmed()), open=None)
 
 
 def waste_heat(entries: dict[str, NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from entropic.config import Config
 from entropic.engine.rules import Rules
 from entropic.initial import draw_block
-from entropic.kernels import field_digest
+from entropic.kernels import field_digest, region_total
 from entropic.lattice import Block
 from entropic.ledger import Row
 
-__all__ = ["BlockState", "OpenCycle", "TapePiece", "block_digest", "first_state"]
+__all__ = ["BlockState", "OpenCycle", "TapePiece", "block_digest", "first_state", "region_totals"]
 
 CARRIES = ("charge", "discharge", "rest")
 
@@ -72,6 +72,8 @@ class BlockState:
         Cycle in which the region's tape was full; 0: it is not.
     heat : int64[regions]
         Heat that came in through the walls since the last cycle's end.
+    quanta : int64[regions]
+        Energy of each region at the last cycle's end (when cycles are undone it is not kept up).
     baths : int64[4, regions]
         Energy that came from and went to the left and the right bath since then: left in, left out, right in, right out.
     rows : tuple of Row
@@ -83,6 +85,7 @@ class BlockState:
     """
 
     array: NDArray[np.generic]
+    quanta: NDArray[np.int64]
     battery: NDArray[np.int64]
     carries: NDArray[np.int64]
     tape: NDArray[np.float64]
@@ -98,6 +101,14 @@ class BlockState:
         """The state after its books and tape went to disk."""
         return replace(self, rows=(), pieces=())
 
+    def energies(self) -> NDArray[np.int64]:
+        """Energy of each region now, before the lift, from the books of the cycle under way: int64[regions]."""
+        left_in, left_out, right_in, right_out = self.baths
+        now: NDArray[np.int64] = self.quanta + self.heat + left_in - left_out + right_in - right_out
+        if self.open is not None and "sort_heat" in self.open.row.entries:
+            now += self.open.row["sort_heat"]
+        return now
+
     def opened(self, block: Block, rules: Rules, cycle: int) -> OpenCycle:
         """The cycle under way, its row free to be changed."""
         if self.open is not None:
@@ -108,8 +119,10 @@ class BlockState:
 def first_state(config: Config, block: Block) -> BlockState:
     """The state before the first cycle."""
     n = block.region_count
+    array = draw_block(config.field, block)
     return BlockState(
-        array=draw_block(config.field, block),
+        array=array,
+        quanta=region_totals(array, block),
         battery=np.full(n, Rules.of(config).charge, np.int64),
         carries=np.zeros((len(CARRIES), n), np.int64),
         tape=np.zeros(n),
@@ -118,6 +131,11 @@ def first_state(config: Config, block: Block) -> BlockState:
         heat=np.zeros(n, np.int64),
         baths=np.zeros((4, n), np.int64),
     )
+
+
+def region_totals(array: NDArray[np.generic], block: Block) -> NDArray[np.int64]:
+    """Energy of each of a block's regions: int64[regions]."""
+    return np.array([region_total(view) for view in block.region_views(array)], np.int64)
 
 
 def block_digest(array: NDArray[np.generic], block: Block) -> NDArray[np.uint64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from entropic.engine.rules import Contact, Deal, Rules
 from entropic.engine.state import BlockState
-from entropic.kernels import gear_swap, gear_unswap, put_run, region_total, take_run
+from entropic.kernels import gear_swap, gear_unswap, long_rows, put_run, take_run
 from entropic.lattice import Block
 from entropic.randomness import PURPOSE_CONTACT, random_u64
 
@@ -26,9 +26,9 @@ def _start(rules: Rules, region: int, cycle: int) -> int:
     return int(random_u64(region, cycle, PURPOSE_CONTACT, np.uint64(rules.seed))) % rules.landauer.sites
 
 
-def quotes(state: BlockState, block: Block) -> NDArray[np.int64]:
+def quotes(state: BlockState) -> NDArray[np.int64]:
     """Quanta of each region: int64[regions]."""
-    return np.array([region_total(view) for view in block.region_views(state.array)], np.int64)
+    return state.energies()
 
 
 def credits(state: BlockState, rules: Rules) -> NDArray[np.int64]:
@@ -39,7 +39,7 @@ def credits(state: BlockState, rules: Rules) -> NDArray[np.int64]:
 def contacts(state: BlockState, block: Block, rules: Rules, cycle: int, regions: Iterable[int]) -> dict[int, Contact]:
     """What some of the block's regions bring to their trades."""
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views, credit = list(block.region_views(state.array)), credits(state, rules)
+    views, credit = [long_rows(view) for view in block.region_views(state.array)], credits(state, rules)
     found = {}
     for region in regions:
         run = np.empty(rules.contact, state.array.dtype)
@@ -64,7 +64,7 @@ def trade(
     row = opened.row
     market, q_max = rules.market, block.lattice.q_max
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views = list(block.region_views(state.array))
+    views = [long_rows(view) for view in block.region_views(state.array)]
     deals = tuple(deals)
     own = contacts(state, block, rules, cycle, [r for d in deals for r in (d.hot, d.cold) if r in place])
     earned = np.zeros(block.region_count, np.int64)
@@ -101,7 +101,7 @@ def untrade(
 ) -> None:
     """Turn the gears of a cycle's trades back, in place."""
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views = list(block.region_views(state.array))
+    views = [long_rows(view) for view in block.region_views(state.array)]
     deals = tuple(deals)
     own = contacts(state, block, rules, cycle, [r for d in deals for r in (d.hot, d.cold) if r in place])
     for deal in deals:

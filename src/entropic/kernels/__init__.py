@@ -5,7 +5,7 @@ extent 1).  Each kernel has a slow, readable twin in ``tests/reference.py`` (or 
 agrees with it bit for bit.
 """
 
-from entropic.kernels.contact import put_run, take_run
+from entropic.kernels.contact import long_rows, put_run, take_run
 from entropic.kernels.deposit import add_heat, remove_heat
 from entropic.kernels.exchange import exchange_runs, exchange_runs_anew, exchange_seam, exchange_touching, scratch
 from entropic.kernels.gear import gear_swap, gear_unswap
@@ -40,6 +40,7 @@ __all__ = [
     "gear_swap",
     "gear_unswap",
     "lift",
+    "long_rows",
     "measure",
     "nearest_supplier",
     "pay_records",

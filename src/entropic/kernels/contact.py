@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-__all__ = ["put_run", "take_run"]
+__all__ = ["long_rows", "put_run", "take_run"]
+
+_CHUNK = 32768  # sites whose summed changes, each below 2^16, still fit 32 bits with a sign
+
+
+def long_rows(region: NDArray[Any]) -> NDArray[Any]:
+    """A view of the same sites in the same order, in rows as long as sites lie side by side: kernels begin each row anew."""
+    a, b, c, d = region.shape
+    if region.strides[2] == d * region.itemsize:
+        c, d = 1, c * d
+        if region.strides[1] == d * region.itemsize:
+            b, d = 1, b * d
+    return region.reshape(a, b, c, d)  # no copy: only axes that lie side by side were merged
 
 
 @njit(nogil=True, cache=True)
@@ -16,12 +31,12 @@ def _copy(source, target):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _replace(row, values):  # type: ignore[no-untyped-def]
-    """Write ``values`` over ``row``; returns how its total changed."""
-    change = np.int64(0)
+    """Write ``values`` over ``row``, at most a chunk; returns how its total changed."""
+    change = np.int32(0)
     for x in range(row.size):
-        change += np.int64(values[x]) - np.int64(row[x])
+        change = np.int32(change + (np.int32(values[x]) - np.int32(row[x])))
         row[x] = values[x]
-    return change
+    return np.int64(change)
 
 
 @njit(nogil=True, cache=True)
@@ -39,7 +54,9 @@ def _along(region, start, values, write):  # type: ignore[no-untyped-def]
         count = min(values.size - done, width - x)
         row = region[i, j, k, x : x + count]
         if write:
-            change += _replace(row, values[done : done + count])
+            for begin in range(0, count, _CHUNK):
+                end = min(begin + _CHUNK, count)
+                change += _replace(row[begin:end], values[done + begin : done + end])
         else:
             _copy(row, values[done : done + count])
         done += count

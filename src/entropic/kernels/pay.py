@@ -16,20 +16,20 @@ PAID_OK, PAID_DOUBTFUL, PAID_OVERFLOW = 0, 1, 2
 
 
 @njit(nogil=True, cache=True)
-def _nats(sites, bits, code, raw):  # type: ignore[no-untyped-def]
+def _nats(bits, pairs, code, raw):  # type: ignore[no-untyped-def]
     if code > bits:
-        return record_nats(sites // 2, code - bits - 1, raw)
+        return record_nats(pairs, code - bits - 1, raw)
     return record_nats(bits, code, raw)
 
 
 @njit(nogil=True, cache=True)
-def _payable(sites, bits, quanta, charge, queue, raw):  # type: ignore[no-untyped-def]
+def _payable(sites, bits, pairs, quanta, charge, queue, raw):  # type: ignore[no-untyped-def]
     """How many records the battery pays for, and whether every price on the way is certain."""
     paid = 0
     for code in queue:
         if code < 0:
             break
-        price, certain = erasure_quanta_fast(sites, quanta, _nats(sites, bits, code, raw))
+        price, certain = erasure_quanta_fast(sites, quanta, _nats(bits, pairs, code, raw))
         if not certain:
             return 0, False
         if price == UNREACHABLE or price > charge:
@@ -42,7 +42,24 @@ def _payable(sites, bits, quanta, charge, queue, raw):  # type: ignore[no-untype
 
 @njit(nogil=True, cache=True)
 def pay_records(  # type: ignore[no-untyped-def]
-    array, shape, ids, cycle, seed, q_max, raw, bits, now, quanta, budget, tape, queue, erasure, erased, hist, status
+    array,
+    shape,
+    ids,
+    cycle,
+    seed,
+    q_max,
+    raw,
+    bits,
+    pairs,
+    now,
+    quanta,
+    budget,
+    tape,
+    queue,
+    erasure,
+    erased,
+    hist,
+    status,
 ):
     """Pay for each region's records, oldest first, while its budget lasts, and deposit the heat.
 
@@ -54,8 +71,8 @@ def pay_records(  # type: ignore[no-untyped-def]
         Extents of a region; numbers of the block's regions.
     cycle, seed, q_max, raw
         Time and key of the deposits, cap of a site, how records are kept.
-    bits : int
-        Length of a record of the lift.
+    bits, pairs : int
+        Length of a record of the lift, and of one of the sort.
     now : int64[regions, levels]
         Histograms, wide enough for what the budgets can deposit.
     quanta, budget, tape, erasure, erased, hist : [regions]
@@ -68,7 +85,7 @@ def pay_records(  # type: ignore[no-untyped-def]
     sites = shape[0] * shape[1] * shape[2] * shape[3]
     depth = queue.shape[1]
     for i in range(ids.size):
-        paid, certain = _payable(sites, bits, quanta[i], budget[i], queue[i], raw)
+        paid, certain = _payable(sites, bits, pairs, quanta[i], budget[i], queue[i], raw)
         if not certain:
             status[i] = PAID_DOUBTFUL
             continue
@@ -77,7 +94,7 @@ def pay_records(  # type: ignore[no-untyped-def]
         region = region_view(array, shape, i)
         start = np.int64(random_u64(ids[i], cycle, PURPOSE_DEPOSIT, seed) % np.uint64(sites))
         for k in range(paid):
-            nats = _nats(sites, bits, queue[i, k], raw)
+            nats = _nats(bits, pairs, queue[i, k], raw)
             price, _ = erasure_quanta_fast(sites, quanta[i], nats)
             if price > 0 and not add_heat(region, price // sites, price % sites, start, q_max, now[i]):
                 status[i] = PAID_OVERFLOW

@@ -80,20 +80,8 @@ def _run_total(flat, start, stop):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def face_totals(array, axis, x, tile, sign, out):  # type: ignore[no-untyped-def]
-    """Add ``sign`` times the quanta of each region's share of a plane to ``out``.
-
-    Parameters
-    ----------
-    array : uint8 or uint16 [a, b, c, d]
-        C-contiguous.
-    axis, x : int
-        The plane: all sites at ``x`` along ``axis``.
-    tile : int[4]
-        Extents of a region's share of the plane (1 on the plane's own axis).
-    out : int64 [a / tile0, b / tile1, c / tile2, d / tile3]
-        One on the plane's own axis.
-    """
+def _face_totals(array, axis, x, tile, sign, out):  # type: ignore[no-untyped-def]
+    """One plane; ``out`` has extent 1 along its axis."""
     _, b, c, d = array.shape
     flat = array.reshape(-1)
     first = x * (b * c * d, c * d, d, 1)[axis]
@@ -109,6 +97,34 @@ def face_totals(array, axis, x, tile, sign, out):  # type: ignore[no-untyped-def
                 for r in range(out.shape[3]):
                     start = place + r * tile[3]
                     targets[region, r] += sign * _run_total(flat, start, start + length)
+
+
+@njit(nogil=True, cache=True)
+def face_totals(array, axis, planes, rows, tile, sign, out):  # type: ignore[no-untyped-def]
+    """Add ``sign`` times the quanta of each region's share of some planes to ``out``.
+
+    Parameters
+    ----------
+    array : uint8 or uint16 [a, b, c, d]
+        C-contiguous.
+    axis, planes : int, int64
+        The planes: all sites at one of ``planes`` along ``axis``.
+    rows : int64
+        Of each plane, the place in ``out`` along the axis.
+    tile : int64[4]
+        Extents of a region's share of a plane (1 on the planes' own axis).
+    out : int64 [a / tile0, b / tile1, c / tile2, d / tile3]
+        Any extent on the planes' own axis.
+    """
+    for i in range(planes.size):
+        if axis == 0:
+            _face_totals(array, axis, planes[i], tile, sign, out[rows[i] : rows[i] + 1])
+        elif axis == 1:
+            _face_totals(array, axis, planes[i], tile, sign, out[:, rows[i] : rows[i] + 1])
+        elif axis == 2:
+            _face_totals(array, axis, planes[i], tile, sign, out[:, :, rows[i] : rows[i] + 1])
+        else:
+            _face_totals(array, axis, planes[i], tile, sign, out[:, :, :, rows[i] : rows[i] + 1])
 
 
 @njit(nogil=True, cache=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from entropic import entropy
 from entropic.entropy import RecordKind
 from entropic.errors import UsageError
-from entropic.kernels import sort_pairs, sort_runs, unsort_pairs, unsort_runs
+from entropic.kernels import long_rows, sort_pairs, sort_runs, unsort_pairs, unsort_runs
 
 __all__ = ["MaxwellDemon", "RecordMismatchError", "SortRecord"]
 
@@ -72,7 +72,7 @@ class MaxwellDemon:
             Site k is paired with site k + ⌊N/2⌋ (C order); the last site of an odd N stays alone.
         """
         bits = np.empty(region.size // 2, np.uint8)
-        ones, gradient = sort_pairs(region, bits)
+        ones, gradient = sort_pairs(long_rows(region), bits)
         return SortRecord(np.packbits(bits), int(ones), bits.size, int(gradient))
 
     def sort_between(self, hot: NDArray[np.generic], cold: NDArray[np.generic]) -> SortRecord:
@@ -85,17 +85,23 @@ class MaxwellDemon:
     def undo(self, region: NDArray[np.generic], record: SortRecord) -> None:
         """Undo `sort`, in place."""
         _check_pairs(region.size // 2, record)
-        unsort_pairs(region, record.bits())
+        self.undo_packed(region, record.packed)
 
     def undo_packed(self, region: NDArray[np.generic], packed: NDArray[np.uint8]) -> None:
         """Undo `sort` with the packed bits of its record, in place."""
-        unsort_pairs(region, np.unpackbits(packed, count=region.size // 2))
+        unsort_pairs(long_rows(region), np.unpackbits(packed, count=region.size // 2))
 
     def undo_between(self, hot: NDArray[np.generic], cold: NDArray[np.generic], record: SortRecord) -> None:
         """Undo `sort_between`, in place."""
-        _check_runs(hot, cold)
         _check_pairs(hot.size, record)
-        unsort_runs(hot, cold, record.bits())
+        self.undo_between_packed(hot, cold, record.packed)
+
+    def undo_between_packed(
+        self, hot: NDArray[np.generic], cold: NDArray[np.generic], packed: NDArray[np.uint8]
+    ) -> None:
+        """Undo `sort_between` with the packed bits of its record, in place."""
+        _check_runs(hot, cold)
+        unsort_runs(hot, cold, np.unpackbits(packed, count=hot.size))
 
 
 def _check_runs(hot: NDArray[np.generic], cold: NDArray[np.generic]) -> None:

@@ -177,8 +177,11 @@ class EntropyExchange:
         sites : int
             N >= 2, sites of each region.
         """
-        book = OrderBook.open(quanta, sites)
-        pairs = book.pairs()
+        return self.clear(OrderBook.open(quanta, sites))
+
+    def clear(self, book: OrderBook) -> tuple[Trade, ...]:
+        """`match`, from an order book."""
+        pairs, sites = book.pairs(), book.sites
         hot, cold = book.quanta[:pairs], book.quanta[::-1][:pairs]
         work, error = self._expected_works(hot, cold, sites)
         choice = (

@@ -156,7 +156,7 @@ class EnergyGrid:
     def __post_init__(self) -> None:
         object.__setattr__(self, "demands", tuple(self.demands))
         linked = np.zeros(self.network.regions, np.bool_)
-        linked[self.network.lines.ravel()] = True
+        linked[self.network.lines[self.network.capacity > 0].ravel()] = True
         for number, demand in enumerate(self.demands):
             if not 0 <= demand.region < self.network.regions:
                 raise DemandError(
@@ -169,8 +169,8 @@ class EnergyGrid:
                 )
             if demand.quanta and self.network.regions > 1 and not linked[demand.region]:
                 raise UnreachableDemandError(
-                    f"demand {number} is in region {demand.region}, which no line leads to.",
-                    "give the network a line to it, or the demand another region",
+                    f"demand {number} is in region {demand.region}, which no line leads to that can carry anything.",
+                    "give the network a line to it, or a capacity to its lines, or the demand another region",
                 )
         total = sum(demand.quanta for demand in self.demands)
         if total > self.router.most:

@@ -57,8 +57,8 @@ class LandauerEngine:
         Sites of a region.
     seed, q_max : int
         Random key of the deposits, and the cap.
-    lift_bits : int
-        Length of a record of the lift; 0: one bit a site.
+    lift_bits, sort_bits : int
+        Length of a record of the lift and of the sort; 0: one bit a site, one a pair of sites.
     """
 
     record: Literal["compressed", "raw"]
@@ -66,15 +66,25 @@ class LandauerEngine:
     seed: int
     q_max: int
     lift_bits: int = 0
+    sort_bits: int = 0
 
     @property
     def bits(self) -> int:
         """Length of a record of the lift."""
         return self.lift_bits or self.sites
 
+    @property
+    def pairs(self) -> int:
+        """Length of a record of the sort."""
+        return self.sort_bits or self.sites // 2
+
     def nats(self, ones: int) -> float:
         """Nats of a record with ``ones`` bits set."""
         return _nats(self.sites, ones, self.record == "raw")
+
+    def record_nats(self, ones: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Nats of records of the lift, one for each of ``ones``."""
+        return special.records_nats(self.bits, ones, self.record == "raw")
 
     def price(self, quanta: int, ones: int) -> int | None:
         """E_min of erasing a record into a region that holds ``quanta``; None if no heat can pay."""
@@ -89,7 +99,7 @@ class LandauerEngine:
 
     def record_of(self, code: int) -> tuple[int, int]:
         """Bits, and bits set, of a record in a queue."""
-        return (self.bits, code) if code <= self.bits else (self.sites // 2, code - self.bits - 1)
+        return (self.bits, code) if code <= self.bits else (self.pairs, code - self.bits - 1)
 
     def nats_of(self, code: int) -> float:
         """Nats of a record in a queue."""

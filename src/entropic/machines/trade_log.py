@@ -1,4 +1,4 @@
-"""The log of the market: what was traded, at which price, and what came of it; columns that a store can keep as they are."""
+"""The log of the market: what was quoted and traded, at which price, and what came of it; columns for a store to keep."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from entropic.machines.exchange import Trade
+from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.pump import PumpResult
 
-__all__ = ["TRADE_COLUMNS", "Column", "Settlement", "trade_columns"]
+__all__ = ["ORDER_COLUMNS", "TRADE_COLUMNS", "Column", "Settlement", "order_columns", "trade_columns"]
 
 
 @final
@@ -61,6 +61,14 @@ TRADE_COLUMNS: dict[str, Column] = {
     "share_cold": Column("int64", "quanta", "work to the battery of the colder region"),
 }
 
+ORDER_COLUMNS: dict[str, Column] = {
+    "region": Column("int64", "1", "number of the region, hottest first"),
+    "quanta": Column("int64", "quanta", "energy of the region when it quoted"),
+    "temperature": Column("float64", "quanta/nat", "temperature that it quoted"),
+    "gear_m": Column("int64", "quanta", "quanta a turn of the hot side in the trade that it was offered; 0: none"),
+    "gear_n": Column("int64", "quanta", "quanta a turn of the cold side; 0: none"),
+}
+
 
 def trade_columns(cycle: int, settlements: Sequence[Settlement]) -> dict[str, NDArray[Any]]:
     """The columns of `TRADE_COLUMNS` for the trades of one cycle, in their order: arrays of shape (trades,)."""
@@ -70,3 +78,21 @@ def trade_columns(cycle: int, settlements: Sequence[Settlement]) -> dict[str, ND
         for s in settlements
     ]
     return {name: np.array([row[name] for row in rows], column.dtype) for name, column in TRADE_COLUMNS.items()}
+
+
+def order_columns(book: OrderBook, trades: Sequence[Trade]) -> dict[str, NDArray[Any]]:
+    """The columns of `ORDER_COLUMNS` for the order book of one cycle, and the trades that it led to: arrays of shape (regions,).
+
+    A trade that was offered may yet fall through: where its work comes out so negative that a battery could not pay.
+    """
+    gears = np.zeros((2, book.region.size), np.int64)
+    for trade in trades:
+        gears[:, [trade.hot, trade.cold]] = [[trade.m], [trade.n]]
+    gear_m, gear_n = gears[:, book.region]
+    return {
+        "region": book.region,
+        "quanta": book.quanta,
+        "temperature": book.temperatures(),
+        "gear_m": gear_m,
+        "gear_n": gear_n,
+    }

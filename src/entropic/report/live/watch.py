@@ -72,16 +72,25 @@ class Watch:
         Of the run.
     workers : callable() -> (int, int)
         Workers that are there, and threads of each.
+    clock : callable() -> float
+        Seconds.
     """
 
-    def __init__(self, cycles: int, sites: int, workers: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        cycles: int,
+        sites: int,
+        workers: Callable[[], tuple[int, int]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.reading = Reading(0, cycles, sites)
+        self.clock = clock
         self._workers = workers
         self._seen: deque[tuple[float, int]] = deque()
 
     def progress(self, cycle: int) -> None:
-        """So many cycles are done."""
-        now = time.monotonic()
+        """So many cycles are done; the first call says where the run begins, which after a resume is not at 0."""
+        now = self.clock()
         self._seen.append((now, cycle))
         while len(self._seen) > 2 and now - self._seen[0][0] > _LOOK_BACK:
             self._seen.popleft()
