@@ -28,9 +28,9 @@ def view(reading: Reading) -> RenderableType:
     bar = Table.grid(padding=(0, 2))
     done = reading.cycle >= reading.cycles
     bar.add_row(
-        Text(f"{'audit after cycle' if done else 'cycle'} {reading.cycle:,}/{reading.cycles:,}"),
-        ProgressBar(total=max(reading.cycles, 1), completed=reading.cycle, width=24),
-        Text(_pace(reading)),
+        Text(f"cycle {reading.cycle:,}/{reading.cycles:,}"),
+        ProgressBar(total=max(reading.cycles, 1), completed=reading.cycle, width=20),
+        Text("the laws are audited" if done else _pace(reading)),
     )
     books = Table.grid(padding=(0, 2))
     books.add_column(style="dim")
