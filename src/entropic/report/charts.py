@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
@@ -19,6 +20,7 @@ __all__ = [
     "Panel",
     "Sankey",
     "Spans",
+    "Stacks",
     "Stream",
     "axis_scale",
 ]
@@ -178,7 +180,28 @@ class Spans:
     kind: tuple[str, ...]
 
 
-Chart = Lines | Bars | Map | Sankey | Spans
+@final
+@dataclass(frozen=True)
+class Stacks:
+    """Bars that are made of parts.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        Of the bars, from above.
+    parts : dict of array [bars]
+        Lengths by name, laid end to end.
+    roles : tuple of str
+        A colour for each part.
+    """
+
+    labels: tuple[str, ...]
+    parts: Mapping[str, NDArray[np.float64]]
+    roles: tuple[str, ...]
+    x_label: str
+
+
+Chart = Lines | Bars | Map | Sankey | Spans | Stacks
 
 
 @final

@@ -14,7 +14,7 @@ from entropic.report.ones import incomparable
 from entropic.report.parts import Listing, Section
 from entropic.report.tables import Cell, Table, number
 
-__all__ = ["claims_table", "laws_section", "ledger_section", "origin_section"]
+__all__ = ["claims_table", "laws_section", "ledger_section", "origin_rows", "origin_section"]
 
 _ACCOUNTS = (
     ("lift", "lifted by the demon", "field → batteries"),
@@ -118,6 +118,11 @@ def origin_section(
 def _origin(summary: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
     yield "field digest", summary["digest"]["field"]
     yield "series digest", summary["digest"]["series"]
+    yield from origin_rows(provenance)
+
+
+def origin_rows(provenance: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
+    """When, where and with what something was made."""
     for key in ("started", "command", "host", "platform", "python", "cpus"):
         if key in provenance:
             yield key, str(provenance[key])

@@ -24,7 +24,7 @@ from bokeh.models import (
 from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
-from entropic.report.charts import Bars, Chart, Line, Lines, Map, Panel, Sankey, Spans, axis_scale
+from entropic.report.charts import Bars, Chart, Line, Lines, Map, Panel, Sankey, Spans, Stacks, axis_scale
 from entropic.report.colours import LIGHT, kind_roles
 from entropic.report.mosaic import mosaic
 from entropic.report.sankey import placed
@@ -282,4 +282,19 @@ def _(chart: Spans) -> LayoutDOM:
     plot.xaxis.axis_label = "seconds since the first task"
     tips = [("task", "@kind"), ("worker", "@lane"), ("began", "@start{0.000} s"), ("took", "@seconds{0.0000} s")]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips))
+    return plot
+
+
+@drawn.register
+def _(chart: Stacks) -> LayoutDOM:
+    plot = _figure(90 + 24 * len(chart.labels), y_range=FactorRange(*reversed(chart.labels)))
+    start = np.zeros(len(chart.labels))
+    for (name, values), role in zip(chart.parts.items(), chart.roles, strict=True):
+        stop = start + values
+        source = ColumnDataSource({"label": list(chart.labels), "start": start, "stop": stop, "value": values})
+        bars = plot.hbar("label", 0.75, "stop", "start", source=source, fill_color=LIGHT[role], line_color=None)
+        plot.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label"), (name, "@value{0.0%}")]))
+        start = stop
+    plot.xaxis.axis_label = chart.x_label
+    plot.xaxis.formatter = NumeralTickFormatter(format="0%")
     return plot

@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from entropic.report.charts import Bars, Chart, Figure, Lines, Map, Spans
+from entropic.report.charts import Bars, Chart, Figure, Lines, Map, Spans, Stacks
 from entropic.report.colours import DARK, LIGHT, dark_of, kind_roles
 from entropic.report.interactive import drawn
 from entropic.report.parts import Page
@@ -86,6 +86,8 @@ def _legend(chart: Chart) -> list[tuple[str, str, str]]:
         return [(chart.counts_label, "counts", "block"), (chart.expected_label, "expected", "solid")]
     if isinstance(chart, Spans):
         return [(kind, role, "block") for kind, role in kind_roles(chart.kind).items()]
+    if isinstance(chart, Stacks):
+        return [(name, role, "block") for name, role in zip(chart.parts, chart.roles, strict=True)]
     return []
 
 

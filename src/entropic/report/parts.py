@@ -24,11 +24,17 @@ class Verdict:
     text : str
     trouble : tuple of str
         What is wrong, where something is.
+    word : str
+        The answer in a word or two, if there is a shorter one.
+    notes : tuple of str
+        What a reader should know beside it.
     """
 
     sound: bool
     text: str
     trouble: tuple[str, ...] = ()
+    word: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @final

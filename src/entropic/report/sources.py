@@ -6,6 +6,7 @@ from pathlib import Path
 
 from entropic.report.parts import Page
 from entropic.report.runs import acts_page, run_page
+from entropic.report.study import study_page
 
 __all__ = ["page_of"]
 
@@ -17,6 +18,8 @@ def page_of(source: Path) -> Page:
     ------
     UsageError, StoreError
     """
+    if (source / "study.json").is_file():
+        return study_page(source)
     acts = {place.name: place for place in sorted(source.glob("[0-9]-*")) if (place / "config.toml").is_file()}
     if acts and not (source / "config.toml").exists():
         return acts_page(source, acts)

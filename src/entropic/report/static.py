@@ -10,9 +10,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Polygon, Rectangle
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from entropic.report.charts import Bars, Chart, Lines, Map, Sankey, Spans, axis_scale
+from entropic.report.charts import Bars, Chart, Lines, Map, Sankey, Spans, Stacks, axis_scale
 from entropic.report.colours import LIGHT, dark_of, kind_roles
 from entropic.report.mosaic import mosaic
 from entropic.report.sankey import placed
@@ -183,4 +183,21 @@ def _(chart: Spans) -> Canvas:
     place.set_yticks(range(len(chart.lanes)), chart.lanes)
     place.invert_yaxis()
     place.set_xlabel("seconds since the first task")
+    return canvas
+
+
+@_drawn.register
+def _(chart: Stacks) -> Canvas:
+    canvas = Canvas(figsize=(_WIDTH, 0.9 + 0.22 * len(chart.labels)), layout="constrained")
+    place = canvas.subplots()
+    start = np.zeros(len(chart.labels))
+    at = np.arange(len(chart.labels))
+    for (name, values), role in zip(chart.parts.items(), chart.roles, strict=True):
+        place.barh(at, values, 0.75, start, color=LIGHT[role], label=name)
+        start = start + values
+    place.set_yticks(at, chart.labels)
+    place.invert_yaxis()
+    place.set_xlabel(chart.x_label)
+    place.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
+    place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
     return canvas

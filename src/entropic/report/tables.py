@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import singledispatch
@@ -9,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from entropic.report.charts import Bars, Chart, Line, Lines, Map, Sankey, Spans
+from entropic.report.charts import Bars, Chart, Line, Lines, Map, Sankey, Spans, Stacks
 
 __all__ = ["Cell", "Table", "counted", "near", "number", "table_of"]
 
@@ -27,11 +28,14 @@ class Table:
     header : tuple of str
     rows : tuple of tuples
         Truth values become yes and no; None stays empty.
+    folded : bool
+        Whether the page shows it only when asked.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    folded: bool = False
 
 
 def number(value: Cell, figures: int = 6) -> str:
@@ -76,16 +80,19 @@ def _(chart: Lines) -> Table:
     lines = [line for panel in chart.panels for line in panel.lines]
     columns = [column for line in lines for column in _columns(line)]
     header = (chart.x_label, *(name for name, _ in columns))
-    xs = np.unique(np.concatenate([line.x for line in lines]))
-    rows = [[x.item(), *(None for _ in columns)] for x in xs]
+    rows: dict[tuple[Any, int], list[Any]] = {}  # by x, and how many times the line had it before
     at = 1
     for line in lines:
-        where = np.searchsorted(xs, line.x)
+        known: Counter[Any] = Counter()
+        keys = []
+        for x in _plain(line.x):
+            keys.append((x, known[x]))
+            known[x] += 1
         for _, values in _columns(line):
-            for row, value in zip(where, _plain(values), strict=True):
-                rows[row][at] = value
+            for key, value in zip(keys, _plain(values), strict=True):
+                rows.setdefault(key, [None] * len(columns))[at - 1] = value
             at += 1
-    return Table("", header, tuple(map(tuple, rows)))
+    return Table("", header, tuple((x, *rows[x, again]) for x, again in sorted(rows)))
 
 
 def _columns(line: Line) -> Iterator[tuple[str, Any]]:
@@ -128,3 +135,9 @@ def _(chart: Spans) -> Table:
         totals[lane, kind] = count + 1, time + seconds
     rows = tuple((chart.lanes[lane], kind, *totals[lane, kind]) for lane, kind in sorted(totals))
     return Table("", ("worker", "task", "tasks", "seconds"), rows)
+
+
+@table_of.register
+def _(chart: Stacks) -> Table:
+    rows = zip(chart.labels, *(_plain(values) for values in chart.parts.values()), strict=True)
+    return Table("", ("layout", *chart.parts), tuple(rows))
