@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import inspect
 import io
+import pkgutil
 import re
 import subprocess
 import sys
@@ -11,8 +14,12 @@ from pathlib import Path
 
 import pytest
 
+import entropic
+import entropic.machines
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
@@ -32,7 +39,7 @@ def test_blocks_are_found() -> None:
     assert sum(kind == "python" for page in PAGES for kind, *_ in blocks(page.read_text("utf-8"))) >= 20
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, in one session, in an empty directory; a text block right after a Python block is its output."""
     monkeypatch.chdir(tmp_path)
@@ -49,10 +56,24 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             printed = None
 
 
+def public_names() -> set[str]:
+    """Whatever the package and its machines name as public, apart from constants."""
+    found = pkgutil.walk_packages(entropic.machines.__path__, "entropic.machines.")
+    machines = [importlib.import_module(m.name) for m in found if not m.name.endswith("temperature_ratio")]
+    things = [getattr(module, name) for module in (entropic, *machines) for name in getattr(module, "__all__", ())]
+    return {
+        f"{thing.__module__}.{thing.__qualname__}"
+        for thing in things
+        if inspect.isclass(thing) or inspect.isfunction(thing)
+    }
+
+
 def test_the_site_builds_and_needs_no_network(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
+    listed = set(re.findall(r'id="(entropic\.[\w.]+)"', (tmp_path / "site" / "api" / "index.html").read_text("utf-8")))
+    assert len(public_names()) > 60 and public_names() - listed == set()
     for page in PAGES:
         name = "index.html" if page.stem == "index" else f"{page.stem}/index.html"
         html = (tmp_path / "site" / name).read_text("utf-8")

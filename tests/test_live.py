@@ -263,8 +263,10 @@ def test_the_page_of_a_run(live: tuple[subprocess.Popen[str], str], tmp_path: Pa
 def test_the_server_comes_and_goes(tmp_path: Path) -> None:
     """No thread and no socket is left; before the first checkpoint there is no field."""
     watch = Watch(10, 10, lambda: (1, 1))
-    with LiveServer(lambda: watch.reading) as server:
+    with LiveServer() as server:
         assert read(server.address)[0] == 200
+        assert read(server.address + "state.json")[0] == 204
+        server.show(watch)
         assert read(server.address + "state.json")[1]["books"] is None
         assert read(server.address + "field.json")[0] == 204
         address = server.address

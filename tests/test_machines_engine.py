@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
+from entropic import entropy
 from entropic.audit import audit
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
@@ -172,6 +173,30 @@ def test_every_machine_did_something(tmp_path: Path) -> None:
     assert totals["gross"] == books["lift"].sum() + books["gear"].sum()
     assert totals["delivered"] == books["compute"].sum() + books["delivered_out"].sum()
     assert totals["losses"] == books["stored_loss"].sum() + books["line_loss"].sum()
+    assert summary["demon"]["gradient"] == books["gradient"][-1].sum() > 0
+    assert summary["efficiency"]["thermal"] == work.sum() / hot.sum()
+    assert 0 < summary["efficiency"]["information"] < 1
+
+
+def test_efficiency_of_a_lift(tmp_path: Path) -> None:
+    """W/(T I), each record at its region's temperature before the lift, the slow way."""
+    config = made_of("storage")
+    summary = EntropicComputer(config, tmp_path / "run").run()
+    books = RunStore.open(tmp_path / "run").books()
+    worth = 0.0
+    for cycle, region in np.ndindex(books["lift"].shape):
+        held = int(books["counts"][cycle, region].astype(int) @ np.arange(books["counts"].shape[2]))
+        worth += books["record_nats"][cycle, region] * entropy.temperature(config.field.sites_per_region, held)
+    assert summary["efficiency"]["information"] == pytest.approx(books["lift"].sum() / worth, rel=1e-12)
+    assert summary["efficiency"]["thermal"] is None
+    assert summary["demon"]["gradient"] is None
+
+
+def test_the_example_of_all_machines(tmp_path: Path) -> None:
+    file = Path(__file__).parents[1] / "examples" / "machines.toml"
+    summary = EntropicComputer(Config.from_toml(file, ["run.cycles=6"]), tmp_path / "run", chunks=(2, 4, 3)).run()
+    assert all(law["holds"] for law in summary["laws"])
+    assert all(summary["totals"][name] > 0 for name in ("lift", "gears", "erasure", "losses", "delivered", "exported"))
 
 
 def test_partners_part(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_books_agree_with_the_summary(runs: dict[str, RunStore], name: str) -> N
     for end, at in (("initial", 0), ("final", -1)):
         assert {n: v[at] for n, v in books.entropy.items()} == summary["entropy"][end]
     told = verdict(store.config(), books, summary)
-    assert told.sound
+    assert told.tone == "sound"
     assert not told.trouble
     assert number(int(books.gross.sum())) in told.text
 
@@ -158,7 +158,7 @@ def test_one_quantum_off_is_not_to_be_trusted(runs: dict[str, RunStore], tmp_pat
     array = zarr.open_group(store.path / "books.zarr", mode="r+")[account]
     array[-1, 3] += 1
     told = page_of(store.path).verdict
-    assert not told.sound
+    assert told.tone == "broken"
     assert told.trouble
 
 
@@ -202,7 +202,7 @@ def test_an_unfinished_run_has_a_page(tmp_path: Path) -> None:
     cycles = iter(computer._epochs(4))
     next(cycles)
     page = page_of(tmp_path / "run")
-    assert page.verdict.sound
+    assert page.verdict.tone == "sound"
     assert "4 of 12 cycles" in page.verdict.text
     commands = next(s for s in page.parts[0].sections if s.name == "origin").listings[0].text
     assert f"entropic resume {tmp_path / 'run'}" in commands

@@ -7,9 +7,18 @@ from entropic.audit import Law, audit
 from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
+from entropic.machines import circuits
+from entropic.machines.demon import MaxwellDemon, SortRecord
+from entropic.machines.exchange import EntropyExchange, OrderBook, Trade
+from entropic.machines.grid import EnergyDemand, EnergyGrid, EnergyScheduler, GridOutcome
 from entropic.machines.harvester import EntropyHarvester, Harvester
 from entropic.machines.judge import Verdict, judge
 from entropic.machines.landauer import LandauerEngine
+from entropic.machines.network import Network
+from entropic.machines.pump import EntropyPump, GradientHarvester, PumpReport, PumpResult
+from entropic.machines.routing import EnergyRouter, Route
+from entropic.machines.storage import EnergyStorage
+from entropic.machines.transfer import FlowMonitor, Flows
 from entropic.reversal import reverse
 
 if TYPE_CHECKING:
@@ -18,16 +27,36 @@ if TYPE_CHECKING:
 __all__ = [
     "Config",
     "Cycle",
+    "EnergyDemand",
+    "EnergyGrid",
+    "EnergyRouter",
+    "EnergyScheduler",
+    "EnergyStorage",
     "EntropicComputer",
     "EntropicError",
+    "EntropyExchange",
     "EntropyHarvester",
+    "EntropyPump",
     "Field",
+    "FlowMonitor",
+    "Flows",
+    "GradientHarvester",
+    "GridOutcome",
     "Harvester",
     "LandauerEngine",
     "Law",
+    "MaxwellDemon",
+    "Network",
     "Observer",
+    "OrderBook",
+    "PumpReport",
+    "PumpResult",
+    "Route",
+    "SortRecord",
+    "Trade",
     "Verdict",
     "audit",
+    "circuits",
     "entropy",
     "judge",
     "open_run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from entropic.engine.checkpoint import newest_sound, reading
 from entropic.initial import lattice_of
 from entropic.store import RunStore
 
-__all__ = ["entropies", "summarise"]
+__all__ = ["efficiencies", "entropies", "summarise"]
 
 _TOTALS = {
     "lift": ("lift",),
@@ -35,6 +36,35 @@ def entropies(sites: int, quanta: np.ndarray[Any, Any], hist: np.ndarray[Any, An
         "equilibrium": float(special.ln_multiplicity(sites * quanta.size, int(quanta.sum()))),
         "tape": tape,
     }
+
+
+def efficiencies(books: Mapping[str, np.ndarray[Any, Any]], sites: int) -> dict[str, float | None]:
+    """Efficiencies of a run, named apart; None where there is nothing to divide by.
+
+    Parameters
+    ----------
+    books : dict
+        Account → [cycle, region].
+    sites : int
+        Of a region.
+
+    Returns
+    -------
+    dict
+        ``thermal``: work of the gears over the heat that left hot sides, W/Q_h.  ``information``: work of the lifts over
+        what all records, those of sorts too, are worth at their regions' temperatures before the lift, W/(T·I).
+    """
+    found: dict[str, float | None] = {"thermal": None, "information": None}
+    if not books:
+        return found
+    if "gear" in books and (heat := -books["gear_heat"][books["hot"]].sum()) > 0:
+        found["thermal"] = float(books["gear"].sum() / heat)
+    waste = sum(books[name] for name in ("stored_loss", "compute", "line_loss") if name in books)
+    held = books["quanta"] + books["lift"] - books["erasure"] - waste
+    nats = sum(books[name] for name in ("record_nats", "sort_nats") if name in books)
+    if sites > 1 and (worth := math.fsum((nats / np.log1p((sites - 1) / (held + 1.0))).ravel())) > 0:
+        found["information"] = float(books["lift"].sum() / worth)
+    return found
 
 
 def summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +120,9 @@ def _summarise(store: RunStore, performance: dict[str, Any]) -> dict[str, Any]:
             "regions_stopped": int((stopped > 0).sum()),
             "first_stop_cycle": int(stopped[stopped > 0].min()) if (stopped > 0).any() else None,
             "last_stop_cycle": int(stopped.max()) if (stopped > 0).all() else None,
+            "gradient": int(books["gradient"][-1].sum()) if "gradient" in books else None,
         },
+        "efficiency": efficiencies(books, lattice.region_sites),
         "entropy": {
             "initial": entropies(lattice.region_sites, opening["quanta"], opening["entropy_hist"], 0.0),
             "final": entropies(

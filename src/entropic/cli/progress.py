@@ -1,9 +1,9 @@
-"""A run while it goes on: a view on a terminal, elsewhere a line now and then; and the page that --live asks for."""
+"""A run while it goes on: a view on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console, Group, RenderableType
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from entropic.computer import Observer
-from entropic.report.live import LiveServer, Reading, Watch
+from entropic.report.live import Reading, Watch
 from entropic.store import RunStore
 
 __all__ = ["followed", "view"]
@@ -63,22 +63,18 @@ def _lines(reading: Reading) -> Iterator[tuple[str, Text]]:
 def followed(
     console: Console, watch: Watch, booked: Booked | None, stop: Callable[[], bool], page: bool = False
 ) -> Iterator[Observer]:
-    """An observer of a run, shown on a console, and on a page of its own if asked for."""
-    with LiveServer(lambda: watch.reading) if page else nullcontext() as server:
-        if server is not None:
-            console.print(f"live: {server.address}", soft_wrap=True)
-        if console.is_terminal:
-            # Its own thread draws it: a run whose cycles are long is no reason for a clock that stands still.
-            with Live(get_renderable=lambda: view(watch.reading), console=console, transient=True):
-                yield Observer(watch.progress, _both(watch.booked, booked), stop)
-            return
-        line = _line(console, watch)
+    """An observer of a run, shown on a console; ``page``: the watch is read elsewhere, too, and must know the books."""
+    if console.is_terminal:
+        with Live(get_renderable=lambda: view(watch.reading), console=console, transient=True):
+            yield Observer(watch.progress, _both(watch.booked, booked), stop)
+        return
+    line = _line(console, watch)
 
-        def progress(cycle: int) -> None:
-            watch.progress(cycle)
-            line()
+    def progress(cycle: int) -> None:
+        watch.progress(cycle)
+        line()
 
-        yield Observer(progress, _both(watch.booked if page else None, booked), stop)
+    yield Observer(progress, _both(watch.booked if page else None, booked), stop)
 
 
 def _both(*calls: Booked | None) -> Booked:

@@ -6,8 +6,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import click
 import psutil
@@ -16,13 +17,25 @@ from entropic.cli.progress import followed
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer
 from entropic.config import Config
-from entropic.engine.cluster import Where, connect
+from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.plan import Plan, make_plan
 from entropic.engine.timeline import recorded
-from entropic.report.live import Watch
+from entropic.report.live import LiveServer, Watch
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "follow_options", "free_memory", "planned", "where_options"]
+__all__ = [
+    "Follow",
+    "Stop",
+    "chosen_place",
+    "connected",
+    "execute",
+    "follow_options",
+    "following",
+    "free_memory",
+    "planned",
+    "run_on",
+    "where_options",
+]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -56,6 +69,24 @@ def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+@final
+@dataclass(frozen=True)
+class Follow:
+    """How a run is followed: by the page of ``server``, by notes of its tasks."""
+
+    server: LiveServer | None = None
+    timeline: bool = False
+
+
+@contextmanager
+def following(live: bool, timeline: bool) -> Iterator[Follow]:
+    """What `follow_options` ask for; says where the page is."""
+    with LiveServer() if live else nullcontext() as server:
+        if server is not None:
+            err.print(f"live: {server.address}", soft_wrap=True)
+        yield Follow(server, timeline)
+
+
 def chosen_place(workers: int | None, threads: int | None, scheduler: str | None) -> Where:
     cores = len(os.sched_getaffinity(0))
     if workers is None:
@@ -72,7 +103,7 @@ def free_memory() -> int:
     return int(0.9 * free)
 
 
-class _Stop:
+class Stop:
     """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
 
     def __init__(self) -> None:
@@ -88,10 +119,10 @@ class _Stop:
         err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[Stop]:
         old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
@@ -106,32 +137,49 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
-    booked: Callable[[RunStore, int], None] | None = None,
     live: bool = False,
     timeline: bool = False,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
-    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer.
-
-    ``live``: serve a page of the run.  ``timeline``: note its tasks in the store.
-    """
+    """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
+    with connected(where) as executor, following(live, timeline) as follow, Stop().listening() as stop:
+        return run_on(executor, config, where, chunks, start, stop, follow=follow)
+
+
+@contextmanager
+def connected(where: Where) -> Iterator[DaskExecutor]:
+    """A cluster as asked for; says where its dashboard is."""
     with connect(where) as executor:
-        here = Where(executor.workers, executor.threads, where.scheduler)
-        memory = free_memory() if where.scheduler is None else 1 << 62
-        plan = make_plan(config, here.workers, here.threads, memory, chunks, where.in_process)
         if executor.address:
             err.print(f"dashboard: {executor.address}")
-        err.print(
-            f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
-            f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
-        )
-        watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
-        stop = _Stop()
-        with stop.listening(), followed(err, watch, booked, stop, live) as observer:
-            computer = start(executor, plan.chunks, plan.epoch, observer)
-            with recorded(executor) if timeline else nullcontext() as noted:
-                summary = computer.run()
-                if noted is not None:
-                    computer.store.write_json("timeline.json", noted(), indent=None)
-            return computer, summary
+        yield executor
+
+
+def run_on(
+    executor: DaskExecutor,
+    config: Config,
+    where: Where,
+    chunks: tuple[int, ...] | None,
+    start: Callable[..., EntropicComputer],
+    stop: Stop,
+    booked: Callable[[RunStore, int], None] | None = None,
+    follow: Follow = Follow(),
+) -> tuple[EntropicComputer, dict[str, Any]]:
+    """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    memory = free_memory() if where.scheduler is None else 1 << 62
+    plan = make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)
+    err.print(
+        f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
+        f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
+    )
+    watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
+    if follow.server is not None:
+        follow.server.show(watch)
+    with followed(err, watch, booked, stop, follow.server is not None) as observer:
+        computer = start(executor, plan.chunks, plan.epoch, observer)
+        with recorded(executor) if follow.timeline else nullcontext() as noted:
+            summary = computer.run()
+            if noted is not None:
+                computer.store.write_json("timeline.json", noted(), indent=None)
+        return computer, summary

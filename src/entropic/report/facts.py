@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from entropic.config import Config
 from entropic.report.books import Books
 from entropic.report.ones import incomparable
 from entropic.report.parts import Listing, Section
-from entropic.report.tables import Cell, Table, number
+from entropic.report.tables import Cell, Table, counted, number
 
-__all__ = ["claims_table", "laws_section", "ledger_section", "origin_rows", "origin_section"]
+__all__ = ["claims_section", "laws_section", "ledger_section", "origin_rows", "origin_section"]
 
 _ACCOUNTS = (
     ("lift", "lifted by the demon", "field → batteries"),
@@ -75,9 +75,9 @@ def ledger_section(config: Config, books: Books, summary: Mapping[str, Any]) -> 
     )
 
 
-def claims_table(claims: list[Mapping[str, Any]]) -> Table:
-    """The original document's claims beside what was measured; acts are named where there are several."""
-    acts = any(claim.get("act") is not None for claim in claims)
+def claims_section(claims: Sequence[Mapping[str, Any]], acts: bool) -> Section:
+    """The original document's claims beside what was measured; ``acts``: each names the act that its figures are of."""
+    kept, tried = (sum(claim["holds"] is truth for claim in claims) for truth in (True, False))
     header = ("claim", "unit", *(("act",) if acts else ()), "gross", "cost", "net", "kept", "verdict")
     rows = tuple(
         (
@@ -92,7 +92,11 @@ def claims_table(claims: list[Mapping[str, Any]]) -> Table:
         )
         for claim in claims
     )
-    return Table("Claims of the original document", header, rows)
+    lead = (
+        f"What the original document promises, beside what was measured: gross, what it cost, and the net. Of "
+        f"{counted(kept + tried, 'claim')} that were tried, {kept} are kept and {tried} refuted."
+    )
+    return Section("claims", "Claims", lead, tables=(Table("Claims of the original document", header, rows),))
 
 
 def origin_section(

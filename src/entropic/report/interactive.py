@@ -33,6 +33,7 @@ from entropic.report.tables import number
 __all__ = ["drawn"]
 
 _LEFT = 78  # pixels for the labels of the y axis, the same in all panels of a figure
+_TICKS = 10  # of an axis of few whole numbers: each has one
 _DASH = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "points": "solid"}
 
 
@@ -87,6 +88,9 @@ def _panel(panel: Panel, chart: Lines, last: bool, options: dict[str, Any]) -> A
     plot.yaxis.axis_label = label
     plot.xaxis.axis_label = chart.x_label if last else None
     if not chart.x_log:
+        places = np.unique(np.concatenate([line.x for line in panel.lines]))
+        if len(places) <= _TICKS and (places == np.round(places)).all():
+            plot.xaxis.ticker = FixedTicker(ticks=places.tolist())
         plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[000]")
     if not panel.y_log:
         plot.yaxis.formatter = BasicTickFormatter(use_scientific=False, precision=6)
@@ -112,7 +116,7 @@ def _together(plot: Any, lines: list[Line], factor: float, x_label: str) -> None
     renderers = []
     for i, line in enumerate(lines):
         colour = LIGHT[line.role]
-        if f"low{i}" in data:
+        if f"low{i}" in data and line.dash != "points":
             plot.varea("x", f"low{i}", f"high{i}", source=source, fill_color=colour, fill_alpha=0.22)
         if line.dash == "points":
             renderers.append(plot.scatter("x", f"y{i}", source=source, size=7, color=colour))

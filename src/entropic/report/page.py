@@ -81,7 +81,7 @@ def _behind(figure: Figure) -> Table:
 def _legend(chart: Chart) -> list[tuple[str, str, str]]:
     """Label, colour and dash of what a chart tells apart."""
     if isinstance(chart, Lines):
-        return [(line.label, line.role, line.dash) for panel in chart.panels for line in panel.lines]
+        return list(dict.fromkeys((line.label, line.role, line.dash) for panel in chart.panels for line in panel.lines))
     if isinstance(chart, Bars):
         return [(chart.counts_label, "counts", "block"), (chart.expected_label, "expected", "solid")]
     if isinstance(chart, Spans):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 from entropic.report.charts import Figure
 from entropic.report.tables import Table
@@ -19,21 +19,22 @@ class Verdict:
 
     Parameters
     ----------
-    sound : bool
-        Whether the figures can be trusted: all laws hold, all books agree.
+    tone : str
+        ``broken``: the figures cannot be trusted, for a law does not hold or books do not agree; ``open``: they can, but what
+        was asked is not settled; ``sound`` otherwise.
     text : str
+    points : tuple of str
+        What it is made of, if there are several parts to it.
     trouble : tuple of str
         What is wrong, where something is.
-    word : str
-        The answer in a word or two, if there is a shorter one.
     notes : tuple of str
         What a reader should know beside it.
     """
 
-    sound: bool
+    tone: Literal["sound", "open", "broken"]
     text: str
+    points: tuple[str, ...] = ()
     trouble: tuple[str, ...] = ()
-    word: str = ""
     notes: tuple[str, ...] = ()
 
 

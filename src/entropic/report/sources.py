@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from entropic.demo import ACTS
 from entropic.report.parts import Page
 from entropic.report.runs import acts_page, run_page
 from entropic.report.study import study_page
@@ -20,7 +21,9 @@ def page_of(source: Path) -> Page:
     """
     if (source / "study.json").is_file():
         return study_page(source)
-    acts = {place.name: place for place in sorted(source.glob("[0-9]-*")) if (place / "config.toml").is_file()}
-    if acts and not (source / "config.toml").exists():
-        return acts_page(source, acts)
+    if not (source / "config.toml").exists():
+        places = ((act, source / act.directory) for act in ACTS)
+        acts = {f"Act {act.number}: {act.title}": place for act, place in places if (place / "config.toml").is_file()}
+        if acts:
+            return acts_page(source, acts)
     return run_page(source)

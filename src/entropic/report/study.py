@@ -17,6 +17,7 @@ from entropic.report.tables import Cell, Table, counted
 __all__ = ["study_page"]
 
 _SCHEMA = 1
+_SETTLED = "scale changes nothing"
 Record = Mapping[str, Any]
 
 
@@ -64,8 +65,8 @@ def _verdict(study: Record) -> Verdict:
     notes = list(said["notes"])
     if not about["complete"]:
         notes.insert(0, f"The study is unfinished: {about['cells']} of {counted(about['of'], 'cell')} are done.")
-    word = str(said["word"])
-    return Verdict(bool(said["trusted"]), said["sentence"], trouble, word[:1].upper() + word[1:], tuple(notes))
+    tone = "broken" if not said["trusted"] else "sound" if said["word"] == _SETTLED else "open"
+    return Verdict(tone, said["sentence"], trouble=trouble, notes=tuple(notes))  # type: ignore[arg-type]
 
 
 def _fault(fault: Record) -> str:

@@ -87,7 +87,7 @@ def _violations(demons: Sequence[Record]) -> Figure:
         x = np.array([demon["sites"] for demon in chosen])
         at = [demon["sites"] for demon in seen]
         lines = [
-            _points(f"seen, {price} price", at, [demon["probability"] for demon in seen], "region"),
+            _points("seen", at, [demon["probability"] for demon in seen], "region"),
             Line("exact tail", x, _column(demon["exact"] for demon in chosen), "net"),
             Line("bound e^(−N D)", x, _column(demon["bound"] for demon in chosen), "cost", "dashed"),
         ]

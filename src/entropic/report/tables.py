@@ -78,7 +78,13 @@ def _plain(values: Any) -> list[Any]:
 @table_of.register
 def _(chart: Lines) -> Table:
     lines = [line for panel in chart.panels for line in panel.lines]
-    columns = [column for line in lines for column in _columns(line)]
+    often = Counter(line.label for line in lines)
+    columns = [
+        (f"{panel.y_label}: {name}" if often[line.label] > 1 else name, values)
+        for panel in chart.panels
+        for line in panel.lines
+        for name, values in _columns(line)
+    ]
     header = (chart.x_label, *(name for name, _ in columns))
     rows: dict[tuple[Any, int], list[Any]] = {}  # by x, and how many times the line had it before
     at = 1

@@ -50,7 +50,7 @@ def verdict(config: Config, books: Books, summary: Mapping[str, Any]) -> Verdict
         sentences.append(
             f"The run is unfinished: {number(books.cycles)} of {number(config.run.cycles)} cycles are done."
         )
-    return Verdict(not trouble, " ".join(sentences), tuple(trouble))
+    return Verdict("broken" if trouble else "sound", " ".join(sentences), trouble=tuple(trouble))
 
 
 def _work(config: Config, books: Books) -> Iterator[str]:

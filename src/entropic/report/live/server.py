@@ -18,7 +18,7 @@ from tornado.web import Application, RequestHandler
 from entropic.errors import EntropicError, ResourceError
 from entropic.report.colours import DARK, LIGHT
 from entropic.report.live.field import newest_plane
-from entropic.report.live.watch import Reading
+from entropic.report.live.watch import Watch
 
 __all__ = ["LiveServer"]
 
@@ -48,20 +48,25 @@ class _Page(_Handler):
 
 @final
 class _State(_Handler):
-    def initialize(self, read: Callable[[], Reading]) -> None:
-        self.read = read
+    def initialize(self, watched: Callable[[], Watch | None]) -> None:
+        self.watched = watched
 
     def get(self) -> None:
-        self.write(self.read().to_dict())
+        watch = self.watched()
+        if watch is None:
+            self.set_status(204)
+            return
+        self.write(watch.reading.to_dict())
 
 
 @final
 class _Field(_Handler):
-    def initialize(self, read: Callable[[], Reading]) -> None:
-        self.read = read
+    def initialize(self, watched: Callable[[], Watch | None]) -> None:
+        self.watched = watched
 
     async def get(self) -> None:
-        store = self.read().store
+        watch = self.watched()
+        store = watch.reading.store if watch else ""
         try:
             plane = await asyncio.to_thread(newest_plane, Path(store) / "checkpoints") if store else None
         except (EntropicError, OSError):
@@ -85,12 +90,7 @@ def _page() -> str:
 
 @final
 class LiveServer:
-    """Serves a run's page while the block lasts.
-
-    Parameters
-    ----------
-    read : callable() -> Reading
-        The run as it stands.
+    """Serves a page, while the block lasts, of the run that it was last told to `show`.
 
     Attributes
     ----------
@@ -103,8 +103,8 @@ class LiveServer:
         On entering: it did not start.
     """
 
-    def __init__(self, read: Callable[[], Reading]) -> None:
-        self._read = read
+    def __init__(self) -> None:
+        self._watch: Watch | None = None
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
@@ -112,9 +112,13 @@ class LiveServer:
         self._trouble: OSError | None = None
         self.address = ""
 
+    def show(self, watch: Watch) -> None:
+        """Tell of this run from now on."""
+        self._watch = watch
+
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        given = {"read": self._read}
+        given = {"watched": lambda: self._watch}
         application = Application(
             [(r"/", _Page), (r"/state\.json", _State, given), (r"/field\.json", _Field, given)], log_function=_quiet
         )
