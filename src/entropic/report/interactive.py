@@ -15,7 +15,7 @@ from bokeh.models import (
     FactorRange,
     FixedTicker,
     HoverTool,
-    LabelSet,
+    Label,
     LayoutDOM,
     LinearColorMapper,
     NumeralTickFormatter,
@@ -198,7 +198,7 @@ def _(chart: Map) -> LayoutDOM:
 def _(chart: Sankey) -> LayoutDOM:
     layout = placed(chart)
     labels = {node.name: node.label for node in chart.nodes}
-    plot = _figure(480, x_range=Range1d(-0.01, 1.01), y_range=Range1d(1.02, 0), min_border_bottom=8)
+    plot = _figure(480, x_range=Range1d(-0.01, 1.01), y_range=Range1d(1.1, 0), min_border_bottom=8)
     plot.axis.visible = False
     plot.grid.visible = False
     plot.min_border_left = 0
@@ -234,29 +234,18 @@ def _(chart: Sankey) -> LayoutDOM:
     blocks = plot.quad(
         "left", "right", "top", "bottom", source=boxes, fill_color=LIGHT["muted"], line_color=LIGHT["muted"]
     )
-    for align in ("left", "center", "right"):
-        told = [box for box in layout.boxes if box.align == align]
-        source = ColumnDataSource(
-            {
-                "x": [box.anchor for box in told],
-                "y": [box.top for box in told],
-                "text": [box.label for box in told],
-            }
-        )
+    for box in layout.boxes:
+        x, y = box.anchor
         plot.add_layout(
-            LabelSet(
-                x="x",
-                y="y",
-                text="text",
-                source=source,
-                text_align=align,
-                text_baseline="bottom",
+            Label(
+                x=x,
+                y=y,
+                text=box.label,
+                text_align=box.align,
+                text_baseline=box.baseline,
                 text_color=LIGHT["ink"],
                 text_font_size="12px",
                 text_line_height=1.15,
-                y_offset=2,
-                background_fill_color=LIGHT["ground"],
-                background_fill_alpha=0.75,
             )
         )
     plot.add_tools(

@@ -39,7 +39,8 @@ def _where_quanta_went(books: Books) -> Figure:
         f"{number(through)} were lifted or geared out of the field into batteries, {number(_returned(books))} came back as "
         "heat. What enters the field and the batteries equals what leaves them, to the quantum.",
         chart,
-        "A quantum that is lifted, paid and lifted again is counted each time.",
+        "↺ goes round: it leaves the batteries on the right and comes into the field on the left, as heat. A quantum that is "
+        "lifted, paid and lifted again is counted each time.",
     )
 
 

@@ -24,6 +24,9 @@ _RETURNED = (  # what batteries give back to the field as heat: node, accounts, 
 )
 _SLOT = 0.085  # of the height, beside each node's own, for its label
 _THICK = 0.016  # of a node, of the width
+_MARGIN = 0.2  # on either side, for labels
+_APART = 0.008  # a label from its node
+_FIRST, _LOW, _LAST = 0, 2, 3  # columns; what goes past the low one goes above it
 _STEPS = 24
 
 
@@ -54,7 +57,7 @@ def _nodes() -> Iterator[Node]:
     yield Node("field-start", "field at the start", 0)
     yield Node("bath-in", "in from the baths", 0)
     for name, _, label, _ in _RETURNED:
-        yield Node(f"{name}-in", f"{label}, returned", 0)
+        yield Node(f"{name}-in", f"↺ {label}", 0)
     yield Node("battery-start", "batteries at the start", 0)
     yield Node("field", "through the field", 1)
     yield Node("battery", "through the batteries", 2)
@@ -63,7 +66,7 @@ def _nodes() -> Iterator[Node]:
     yield Node("battery-end", "batteries at the end", 3)
     yield Node("delivered", "delivered outside", 3)
     for name, _, label, _ in _RETURNED:
-        yield Node(f"{name}-out", f"{label}, to the field", 3)
+        yield Node(f"{name}-out", f"↺ {label}", 3)
 
 
 @final
@@ -80,12 +83,23 @@ class Box:
 
     @property
     def align(self) -> Literal["left", "center", "right"]:
-        """How its label, which stands above it at ``anchor``, is set so that it stays on the drawing."""
-        return "left" if self.left <= 0 else "right" if self.right >= 1 else "center"
+        """Labels of the outer columns stand outside, where no stream runs; those of the inner ones above and below."""
+        return "right" if self.node.column == _FIRST else "left" if self.node.column == _LAST else "center"
 
     @property
-    def anchor(self) -> float:
-        return {"left": self.left, "center": (self.left + self.right) / 2, "right": self.right}[self.align]
+    def baseline(self) -> Literal["top", "middle", "bottom"]:
+        """Which part of the label is at the anchor."""
+        return "middle" if self.align != "center" else "top" if self.node.column == _LOW else "bottom"
+
+    @property
+    def anchor(self) -> tuple[float, float]:
+        """Where the label is set."""
+        middle = (self.top + self.bottom) / 2
+        if self.align == "right":
+            return self.left - _APART, middle
+        if self.align == "left":
+            return self.right + _APART, middle
+        return (self.left + self.right) / 2, self.bottom + _APART if self.baseline == "top" else self.top - _APART
 
     @property
     def label(self) -> str:
@@ -110,10 +124,10 @@ def placed(chart: Sankey) -> Placement:
     members = [[node for node in chart.nodes if node.column == column] for column in columns]
     scale = min((1 - _SLOT * len(nodes)) / max(sum(weights[n.name] for n in nodes), 1) for nodes in members)
     boxes: dict[str, Box] = {}
-    for i, nodes in enumerate(members):
-        left = i / max(len(columns) - 1, 1) * (1 - _THICK)
+    for nodes in members:
+        left = _MARGIN + nodes[0].column / _LAST * (1 - 2 * _MARGIN - _THICK)
         y = _SLOT
-        if nodes[0].column == 2:  # what goes past the batteries goes above them
+        if nodes[0].column == _LOW:
             y += 1 - sum(weights[n.name] * scale + _SLOT for n in nodes)
         for node in nodes:
             height = weights[node.name] * scale

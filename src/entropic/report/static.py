@@ -159,11 +159,10 @@ def _(chart: Sankey) -> Canvas:
         place.add_patch(
             Rectangle((box.left, box.top), box.right - box.left, box.bottom - box.top, color=LIGHT["muted"])
         )
-        under = {"facecolor": LIGHT["ground"], "edgecolor": "none", "alpha": 0.75, "pad": 0.5}
-        place.text(
-            box.anchor, box.top - 0.008, box.label, ha=box.align, va="bottom", fontsize=8, linespacing=1.1, bbox=under
-        )
-    place.set(xlim=(-0.01, 1.01), ylim=(1.02, 0))
+        x, y = box.anchor
+        upright = {"middle": "center", "bottom": "bottom", "top": "top"}[box.baseline]
+        place.text(x, y, box.label, ha=box.align, va=upright, fontsize=8, linespacing=1.1)
+    place.set(xlim=(-0.01, 1.01), ylim=(1.1, 0))
     place.set_axis_off()
     return canvas
 
