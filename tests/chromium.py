@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
@@ -138,6 +139,12 @@ class Browser:
     def requests(self) -> list[str]:
         """Addresses that were asked for."""
         return [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+
+    def processor_seconds(self) -> float:
+        """What all of its processes have used so far."""
+        first = psutil.Process(self._process.pid)
+        times = [process.cpu_times() for process in (first, *first.children(recursive=True))]
+        return sum(spent.user + spent.system for spent in times)
 
     def close(self) -> None:
         if self._process.poll() is None:

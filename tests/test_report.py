@@ -20,9 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from conftest import Demo
 from entropic import entropy
 from entropic.computer import EntropicComputer
 from entropic.config import Config
+from entropic.demo import ACTS
 from entropic.errors import EntropicError, StoreError
 from entropic.initial import region_quanta
 from entropic.lattice import Lattice
@@ -221,6 +223,58 @@ def test_tape_is_owed(runs: dict[str, RunStore]) -> None:
     warm = 1 / math.log1p((96 - 1) / (int(books.field[-1]) + 1))
     assert owed(made_of("kept"), books) == pytest.approx(warm * books.entropy["tape"][-1], rel=1e-12)
     assert owed(made_of("charged"), read_books(runs["charged"])) == 0
+
+
+# -- acts and claims --
+
+
+def test_acts_share_a_page(demo: Demo) -> None:
+    """A part for each act, the claims once, as the demonstration judged them; no name of a figure twice."""
+    page = page_of(demo.place)
+    assert [part.title for part in page.parts] == [f"Act {act.number}: {act.title}" for act in ACTS]
+    assert page.verdict.tone == "sound"
+    assert len(page.verdict.points) == 3
+    (section,) = page.sections
+    claims = demo.answer["claims"]
+    assert [row[0] for row in section.tables[0].rows] == [claim["claim"] for claim in claims]
+    tried = [claim for claim in claims if claim["holds"] is not None]
+    kept = sum(claim["holds"] for claim in tried)
+    assert f"{kept} are kept, {len(tried) - kept} refuted" in page.verdict.text
+    names = [name for name, _ in page.figures()]
+    assert len(names) == len(set(names)) > 15
+    assert sum(name.endswith("-quanta") for name in names) == 3
+
+
+def test_a_demonstration_that_has_not_ended(demo: Demo, tmp_path: Path) -> None:
+    """Two acts, no claims yet: there is a page all the same; a damaged file of claims is an error."""
+    for act in ACTS[:2]:
+        shutil.copytree(demo.place / act.directory, tmp_path / act.directory, symlinks=True)
+    page = page_of(tmp_path)
+    assert len(page.parts) == 2
+    assert page.sections == ()
+    assert "claims are judged when" in page.verdict.notes[0]
+    (tmp_path / "demo.json").write_text('{"claims": [{}]}')
+    with pytest.raises(StoreError, match="claim"):
+        page_of(tmp_path)
+
+
+def test_an_act_off_by_one_quantum_breaks_the_whole_page(demo: Demo, tmp_path: Path) -> None:
+    shutil.copytree(demo.place, tmp_path / "acts", symlinks=True)
+    zarr.open_group(tmp_path / "acts" / ACTS[1].directory / "books.zarr", mode="r+")["lift"][-1, 0] += 1
+    told = page_of(tmp_path / "acts").verdict
+    assert told.tone == "broken"
+    assert all(trouble.startswith("Act 2") for trouble in told.trouble)
+
+
+def test_a_run_answers_to_the_claims_that_it_can(demo: Demo, runs: dict[str, RunStore]) -> None:
+    """The paying act alone, judged as a run, says of every claim that is its own what the demonstration says."""
+    (section,) = page_of(demo.place / ACTS[1].directory).sections
+    own = {row[0]: row[2:5] for row in section.tables[0].rows}
+    whole = {claim["claim"]: claim for claim in demo.answer["claims"] if claim["act"] == 2}
+    assert whole
+    for name, claim in whole.items():
+        assert own[name] == (claim["gross"], claim["cost"], claim["net"]), name
+    assert page_of(runs["everything"].path).sections == ()  # the document knows no such machine
 
 
 # -- charts --

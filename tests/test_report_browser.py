@@ -232,5 +232,8 @@ def test_a_page_as_large_as_that_of_a_billion_sites_opens_fast(browser: Browser,
     page = tmp_path / "page.html"
     report(tmp_path / "run", page)
     assert page.stat().st_size < 10e6
-    assert min(opened(browser, page) for _ in range(3)) < 3.0
+    before = browser.processor_seconds()
+    opened(browser, page)
+    # Of all of the browser's processes together, so that what else the machine does is no matter.
+    assert browser.processor_seconds() - before < 3.0
     assert browser.troubles() == []

@@ -28,6 +28,7 @@ _STYLE: dict[str, Any] = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "text.color": LIGHT["ink"],
+    "axes.facecolor": LIGHT["ground"],
     "axes.edgecolor": LIGHT["muted"],
     "axes.labelcolor": LIGHT["muted"],
     "xtick.color": LIGHT["muted"],
@@ -43,7 +44,7 @@ def svg(chart: Chart, name: str) -> str:
     """A chart as SVG, the same text for the same chart; ``name`` makes the ids in it its own."""
     target = io.StringIO()
     with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        _drawn(chart).savefig(target, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        _drawn(chart).savefig(target, format="svg", facecolor=LIGHT["ground"], metadata={"Date": None, "Creator": None})
     return target.getvalue()
 
 
