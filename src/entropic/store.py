@@ -56,11 +56,11 @@ def _remove(place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
     """Write a JSON file whole or not at all."""
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("w") as file:
-        json.dump(content, file, indent=1)
+        json.dump(content, file, indent=indent)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -216,9 +216,9 @@ class RunStore:
         except ConfigError as error:
             raise StoreError(f"{self.path}/config.toml is damaged: {error}", "restore it from a copy") from error
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
         """Write a JSON file whole or not at all."""
-        write_json(self.path / name, content)
+        write_json(self.path / name, content, indent)
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:

@@ -5,22 +5,37 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import click
 import psutil
 
-from entropic.cli.progress import progress
+from entropic.cli.progress import followed
 from entropic.cli.show import err
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.plan import Plan, make_plan
+from entropic.engine.timeline import recorded
+from entropic.report.live import LiveServer, Watch
 from entropic.store import RunStore
 
-__all__ = ["Stop", "chosen_place", "connected", "execute", "free_memory", "planned", "run_on", "where_options"]
+__all__ = [
+    "Follow",
+    "Stop",
+    "chosen_place",
+    "connected",
+    "execute",
+    "follow_options",
+    "following",
+    "free_memory",
+    "planned",
+    "run_on",
+    "where_options",
+]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -42,6 +57,34 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option("--live", is_flag=True, help="Serve a page of the run on this machine while it goes on."),
+        click.option("--timeline", is_flag=True, help="Note what ran where and when, for 'entropic report'."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@final
+@dataclass(frozen=True)
+class Follow:
+    """How a run is followed: by the page of ``server``, by notes of its tasks."""
+
+    server: LiveServer | None = None
+    timeline: bool = False
+
+
+@contextmanager
+def following(live: bool, timeline: bool) -> Iterator[Follow]:
+    """What `follow_options` ask for; says where the page is."""
+    with LiveServer() if live else nullcontext() as server:
+        if server is not None:
+            err.print(f"live: {server.address}", soft_wrap=True)
+        yield Follow(server, timeline)
 
 
 def chosen_place(workers: int | None, threads: int | None, scheduler: str | None) -> Where:
@@ -86,12 +129,6 @@ class Stop:
                 signal.signal(number, handler)
 
 
-@contextmanager
-def _observed(config: Config, booked: Callable[[RunStore, int], None] | None, stop: Stop) -> Iterator[Observer]:
-    with progress(err, config.run.cycles, config.field.sites) as show:
-        yield Observer(progress=show, booked=booked or (lambda store, cycle: None), stop=stop)
-
-
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
     return make_plan(config, where.workers, where.threads, free_memory(), chunks, where.in_process)
 
@@ -101,12 +138,14 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
+    live: bool = False,
+    timeline: bool = False,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
-    with connected(where) as executor, Stop().listening() as stop:
-        return run_on(executor, config, where, chunks, start, stop)
+    with connected(where) as executor, following(live, timeline) as follow, Stop().listening() as stop:
+        return run_on(executor, config, where, chunks, start, stop, follow=follow)
 
 
 @contextmanager
@@ -126,6 +165,7 @@ def run_on(
     start: Callable[..., EntropicComputer],
     stop: Stop,
     booked: Callable[[RunStore, int], None] | None = None,
+    follow: Follow = Follow(),
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     memory = free_memory() if where.scheduler is None else 1 << 62
@@ -134,6 +174,13 @@ def run_on(
         f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
         f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
     )
-    with _observed(config, booked, stop) as observer:
+    watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
+    if follow.server is not None:
+        follow.server.show(watch)
+    with followed(err, watch, booked, stop, follow.server is not None) as observer:
         computer = start(executor, plan.chunks, plan.epoch, observer)
-        return computer, computer.run()
+        with recorded(executor) if follow.timeline else nullcontext() as noted:
+            summary = computer.run()
+            if noted is not None:
+                computer.store.write_json("timeline.json", noted(), indent=None)
+        return computer, summary

@@ -46,10 +46,14 @@ SETTINGS = {
 
 
 class Executor(Protocol):
-    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls."""
+    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls.
+
+    ``workers`` of ``threads`` were there at first, ``present`` of them were when last looked at.
+    """
 
     workers: int
     threads: int
+    present: int
     address: str | None
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -74,6 +78,7 @@ class SerialExecutor:
 
     workers = 1
     threads = 1
+    present = 1
     address: str | None = None
 
     def __init__(self) -> None:
@@ -127,7 +132,7 @@ class DaskExecutor:
         self.address = dashboard
         self._addresses = self._workers()
         info = self._info()
-        self.workers = len(self._addresses)
+        self.workers = self.present = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
         self._looked = self._alive = 0.0
@@ -182,7 +187,8 @@ class DaskExecutor:
         """See whether there are workers, and how much memory is in use."""
         self._watch()
         self._looked = time.monotonic()
-        if self._info():
+        self.present = len(self._info())
+        if self.present:
             self._alive = time.monotonic()
         elif time.monotonic() - self._alive > _QUIET_SECONDS:
             raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
