@@ -69,7 +69,7 @@ def fit_speedup(
     random = np.random.default_rng(seed)
     again = []
     for _ in range(_RESAMPLES if min(len(t) for t in times) > 1 else 0):
-        drawn = np.concatenate([random.choice(t, t.size) for t in times])
+        drawn = np.concatenate([_redrawn(t, random) for t in times])
         again.append(_described(_solve(workers, drawn, law), grid))
     edges = [(1 - confidence) / 2, (1 + confidence) / 2]
     spans = np.quantile(again, edges, axis=0) if again else np.full((2, best.size), np.nan)
@@ -92,6 +92,14 @@ def fit_speedup(
             for k, n in enumerate(grid.tolist())
         ],
     }
+
+
+def _redrawn(seconds: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Repeats drawn again, spread out by √(n/(n − 1)): n values scatter less about their own mean than about the true one."""
+    logs = np.log(seconds)
+    middle, size = logs.mean(), seconds.size
+    redrawn: NDArray[np.float64] = np.exp(middle + (random.choice(logs, size) - middle) * math.sqrt(size / (size - 1)))
+    return redrawn
 
 
 def _described(found: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:

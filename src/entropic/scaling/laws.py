@@ -126,13 +126,7 @@ class Demon:
 
     def net(self, sites: int, price: Price) -> NetLaw:
         """Law of the net of one region of so many sites."""
-        if price == "own":
-            return _own(self, sites)
-        ones, chances = self.ones(sites)
-        nats = record_rows(sites, ones, "raw" if price == "raw" else self.record)
-        values = self.threshold * ones - self.temperature * nats
-        mean = float(chances @ values)
-        return NetLaw(mean, math.sqrt(float(chances @ (values - mean) ** 2)), 0.0, values, chances)
+        return _own(self, sites) if price == "own" else _infinite(self, sites, price)
 
     def cost_a_site(self, price: Literal["raw", "compressed"]) -> float:
         """What a demon of large N is charged a site: T ln 2, or T H(p)."""
@@ -164,7 +158,17 @@ def _grid(low: float, high: float, points: int) -> NDArray[np.int64]:
     return np.arange(math.floor(low), math.ceil(high) + 1, max(1, math.floor((high - low) / points)), dtype=np.int64)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
+def _infinite(demon: Demon, sites: int, price: Price) -> NetLaw:
+    """The net where an infinite bath takes the record: a function of the ones."""
+    ones, chances = demon.ones(sites)
+    nats = record_rows(sites, ones, "raw" if price == "raw" else demon.record)
+    values = demon.threshold * ones - demon.temperature * nats
+    mean = float(chances @ values)
+    return NetLaw(mean, math.sqrt(float(chances @ (values - mean) ** 2)), 0.0, values, chances)
+
+
+@lru_cache(maxsize=512)
 def _own(demon: Demon, sites: int) -> NetLaw:
     """The net where the region is its own bath: ones summed over, and the energy that is left given the ones."""
     small = sites <= _ENUMERATED
@@ -232,7 +236,9 @@ def chernoff_p(law: NetLaw, mean: float, draws: int) -> float:
     sign = 1.0 if gap >= 0 else -1.0
 
     def exponent(strength: float) -> float:
-        return float(special.logsumexp(strength * (sign * values - abs(gap)), b=law.chances))
+        powers = strength * (sign * values - abs(gap))
+        highest = powers.max()
+        return float(highest + np.log(law.chances @ np.exp(powers - highest)))
 
     found = optimize.minimize_scalar(
         exponent, bounds=(0.0, 5.0 + 2.0 * abs(gap)), method="bounded", options={"xatol": 1e-12}
