@@ -753,7 +753,7 @@ def test_ctrl_c_and_again(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TINY.replace("cycles = 6", "cycles = 60").replace("[[0, 1], [1, 2]]", "[[0, 1]]"))
     process = subprocess.Popen(command("s.toml"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     cells = tmp_path / "runs" / "tiny" / "cells"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while len(list(cells.glob("*.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
