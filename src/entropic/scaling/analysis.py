@@ -38,13 +38,13 @@ def analyse(store: StudyStore) -> dict[str, Any]:
     cells = cells_of(study)
     records = [record for cell in cells if (record := store.record(cell.name)) is not None]
     done = [record for record in records if record["state"] == "done"]
-    facts = _environment(store)
+    facts, elsewhere = _environment(store)
     cores = int(facts["cores"])
     outcomes, faults = outcomes_of(records), faults_of(records, store.outcome)
     performance = analyse_performance(study, done, cores)
     fields, charged = analyse_fields(study, records), analyse_charged(study, records)
     complete = len(records) == len(cells) and all(r["state"] in ("done", "fault") for r in records)
-    notes = _notes(study, records, performance, facts)
+    notes = [*elsewhere, *_notes(study, records, performance, facts)]
     facts["load"] = _load(records)
     return {
         "schema": SCHEMA,
@@ -68,15 +68,19 @@ def analyse(store: StudyStore) -> dict[str, Any]:
     }
 
 
-def _environment(store: StudyStore) -> dict[str, Any]:
-    path = store.path / "environment.json"
-    if not path.is_file():  # nothing was run yet
-        return environment()
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read: {error}.", "remove it") from error
-    return dict(found)
+def _environment(store: StudyStore) -> tuple[dict[str, Any], list[str]]:
+    """Where the study was begun, and a note if it went on elsewhere."""
+    found = []
+    for path in sorted(store.path.glob("environment*.json"), key=lambda path: path.stat().st_mtime):
+        try:
+            found.append(dict(json.loads(path.read_text())))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path} cannot be read: {error}.", "remove it") from error
+    if not found:  # nothing was run yet
+        return environment(), []
+    machines = {(facts["host"], facts["processor"], facts["cores"]) for facts in found}
+    note = f"The study was run on {len(machines)} machines: its timings do not compare."
+    return found[0], [note] if len(machines) > 1 else []
 
 
 def _load(records: Sequence[dict[str, Any]]) -> dict[str, float | None]:

@@ -168,39 +168,32 @@ def _timed(study: Study, repeat: int) -> Iterator[Cell]:
 
 def _thermodynamic(study: Study) -> Iterator[Cell]:
     """The lift at every scale, counted on one field; and by the engine itself, on regions of some sizes."""
-    section, base = study.thermodynamic, study.base
-    once = {"cycles": 1, "checkpoint_every": 1}
-    off = {"sort": False, "lift": False}
+    section, seed = study.thermodynamic, study.base.field.seed
+    layouts = [Layout(*pair) for pair in section.layouts]
     for number, shape in enumerate(section.shapes):
         planes = [shape[0], *(1 for _ in shape[1:])]
-        field = {"shape": list(shape), "regions": planes, "seed": base.field.seed + number}
-        config = _derived(
-            base,
-            "thermodynamic",
-            field=field,
-            run=once,
-            demon=off,
-            exchange={"enabled": False},
-            grid={"enabled": False},
-        )
-        for pair in section.layouts:
-            layout = Layout(*pair)
-            yield Cell("field", f"field-{'x'.join(map(str, shape))}-{layout.name}", 0, layout, config)
+        config = _one_lift(study, lift=False, shape=list(shape), regions=planes, seed=seed + number)
+        name = f"field-{'x'.join(map(str, shape))}"
+        yield from (Cell("field", f"{name}-{layout.name}", 0, layout, config) for layout in layouts)
     for sites in section.regions:
         shape = section.shapes[0]
-        field = {"shape": list(shape), "regions": list(region_boxes(shape, sites)), "seed": base.field.seed}
-        config = _derived(
-            base,
-            "thermodynamic",
-            field=field,
-            run=once,
-            demon={"sort": False, "lift": True, "erase": True},
-            exchange={"enabled": False},
-            grid={"enabled": False},
-        )
-        for pair in section.layouts:
-            layout = Layout(*pair)
+        config = _one_lift(study, lift=True, shape=list(shape), regions=list(region_boxes(shape, sites)), seed=seed)
+        for layout in layouts:
             yield Cell("region", f"region-{sites}-{layout.name}", 0, layout, config, sites=sites)
+
+
+def _one_lift(study: Study, lift: bool, **field: Any) -> Config:
+    """One cycle: relaxation, and the lift and its erasure or nothing; batteries lose nothing, the tape has no end."""
+    return _derived(
+        study.base,
+        "thermodynamic",
+        field=field,
+        run={"cycles": 1, "checkpoint_every": 1},
+        demon={"sort": False, "lift": lift, "erase": True, "protocol": None, "tape_nats": math.inf},
+        exchange={"enabled": False},
+        grid={"enabled": False},
+        battery={"capacity": math.inf, "charge_loss": 0.0, "discharge_loss": 0.0, "self_discharge": 0.0},
+    )
 
 
 def region_boxes(shape: tuple[int, ...], sites: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from entropic.engine.checkpoint import load_block
 from entropic.lattice import Block
 
-__all__ = ["Count", "Table", "count_block", "count_sites", "factors", "merged", "table_digest", "table_of"]
+__all__ = ["Count", "Table", "count_block", "count_sites", "factors", "merged", "table_digest", "table_of", "together"]
 
 Table = NDArray[np.int64]
 """int64[k, 3]: ones, quanta, how many regions have them; in ascending order of (quanta, ones)."""
@@ -147,10 +147,11 @@ def count_block(block: Block, generation: str, threshold: int, demons: tuple[int
     array = load_block(block, generation).array
     planes = array.reshape(block.sites.shape[4 - block.lattice.axes], -1)
     counts = [count_sites(plane, threshold, demons) for plane in planes]  # type: ignore[arg-type]
-    return _together(counts)
+    return together(counts)
 
 
-def _together(counts: list[Count]) -> Count:
+def together(counts: list[Count]) -> Count:
+    """Several counts, of planes in order, as one; regions of several planes are left to `merged`."""
     sizes, demons = counts[0].tables, counts[0].demons
     return Count(
         {size: _merged_tables((c.tables[size] for c in counts), size) for size in sizes},
@@ -161,7 +162,7 @@ def _together(counts: list[Count]) -> Count:
 
 def merged(counts: list[Count]) -> Count:
     """All planes of a lattice together, in order; with the tables of regions of several planes, up to all of them."""
-    whole = _together(counts)
+    whole = together(counts)
     tables = dict(whole.tables)
     sites = max(tables)
     ones, quanta = whole.planes.T

@@ -6,7 +6,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,16 +46,21 @@ def plan_of(config: Config, layout: Layout, memory: int, chunks: tuple[int, ...]
 def warm_up(cell: Cell, executor: Executor, memory: int, scratch: Path) -> None:
     """A short run of a cell's kind, for compilers, caches and connections; what it costs is not kept."""
     config = cell.config.with_overrides([f"run.cycles={min(_WARM_CYCLES, cell.config.run.cycles)}"])
-    with suppress(TooLargeError):
+    place = scratch / "warm-up"
+    shutil.rmtree(place, ignore_errors=True)
+    try:
         plan = plan_of(config, cell.layout, memory, cell.chunks)
-        place = scratch / "warm-up"
-        shutil.rmtree(place, ignore_errors=True)
         computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch)
         try:
             computer.run()
         finally:
             computer.store.unlock()
-            shutil.rmtree(place, ignore_errors=True)
+    except EntropicError as error:
+        if not isinstance(error, TooLargeError) and error.exit_code != LawError.exit_code:
+            raise
+        # What does not fit, or computes wrongly, will be seen again in the cell that counts.
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @final

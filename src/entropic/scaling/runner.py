@@ -153,9 +153,8 @@ def _run_session(
                     record, outcome = measure(
                         cell, executor, memory(), store.scratch, observer.stop, study.thermodynamic.demons
                     )
-                except Interrupted:
-                    _stop_here(store, observer)
-                    raise
+                except Interrupted as error:
+                    raise _interrupted(store) from error
                 keep(record, outcome)
                 cells.pop(0)
                 if record["state"] == "failed":
@@ -169,4 +168,8 @@ def _run_session(
 
 def _stop_here(store: StudyStore, observer: StudyObserver) -> None:
     if observer.stop():
-        raise Interrupted("interrupted; every finished cell is on disk.", f"go on with: entropic scale {store.path}")
+        raise _interrupted(store)
+
+
+def _interrupted(store: StudyStore) -> Interrupted:
+    return Interrupted("interrupted; every finished cell is on disk.", f"go on with: entropic scale {store.path}")

@@ -140,6 +140,8 @@ def _check_thermodynamic(study: Study) -> Iterator[Finding]:
         found = f'initial = "{study.field.initial}", edges = "{study.field.edges}"'
         expected = "a thermal field without baths, whose law is known at every scale"
         yield Finding(("thermodynamic", "shapes"), found, expected, "leave [thermodynamic] out, or change [field]")
+    if study.field.mean <= 0:
+        yield Finding(("field", "mean"), show(study.field.mean), "more than 0 quanta a site, to lift any", "raise it")
     for number, shape in enumerate(section.shapes):
         path = ("thermodynamic", "shapes", number)
         if len(shape) < 2:
@@ -204,7 +206,7 @@ _CHECKS: Checks = {
     **{partial(_check_layouts, name, key): f"{name}.{key}" for name, key in _LAYOUTS},
     _check_chunks: "field.shape strong.chunks granularity.chunks",
     _check_scheduler: "scheduler.shape scheduler.regions",
-    _check_thermodynamic: "thermodynamic.shapes thermodynamic.regions field.initial field.edges",
+    _check_thermodynamic: "thermodynamic.shapes thermodynamic.regions field.initial field.edges field.mean",
     _check_charged: "charged.fields charged.region charged.hot charged.cold charged.gears",
     _check_cycles: "run.cycles",
     _check_anything: "strong.layouts weak.layouts granularity.chunks scheduler.workers thermodynamic.shapes charged.fields",

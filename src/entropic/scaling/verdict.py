@@ -179,6 +179,8 @@ def _sentence(
         text += f" What speaks against it: {'; '.join(failed)}."
     if open_:
         text += f" Not settled: {', '.join(open_)}."
+    if not fields and not charged:
+        text += " Of thermodynamics the study asks nothing."
     if not complete:
         text += " Cells are missing."
     return text
