@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from hypothesis import settings
 
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 << 30  # bytes
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("entropic", deadline=None, derandomize=True)
 settings.load_profile("entropic")

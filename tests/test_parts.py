@@ -18,6 +18,7 @@ import xarray as xr
 import entropic
 from entropic.claims import QUESTIONS
 from entropic.demo import ACTS, act_config
+from entropic.verification import CHECKS
 from test_audit import LAWS
 
 TESTS = Path(__file__).parent
@@ -88,9 +89,10 @@ def test_a_row(row: list[str]) -> None:
         assert place.startswith("entropic.")
         assert resolve(place) is not None
     checks = quoted(proved)
-    laws = re.findall(r"law `([^`]+)`", proved)
+    laws, verified = (re.findall(rf"{kind} `([^`]+)`", proved) for kind in ("law", "check"))
     assert set(laws) <= set(LAWS)
-    proofs = [check for check in checks if check not in laws]
+    assert set(verified) <= {check.name for check in CHECKS}
+    proofs = [check for check in checks if check not in (*laws, *verified)]
     assert proofs
     for proof in proofs:
         file, name = proof.split("::")
