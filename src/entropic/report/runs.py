@@ -11,6 +11,7 @@ from entropic.claims import judge
 from entropic.config import Config
 from entropic.demo import ACTS, measure
 from entropic.demo.place import SUMMARY
+from entropic.entropy import EntropyDomainError
 from entropic.errors import StoreError
 from entropic.report.books import read_books
 from entropic.report.facts import claims_section, laws_section, ledger_section, origin_section
@@ -80,12 +81,18 @@ def _judged(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _own_claims(store: RunStore, summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a run that is of an act's kind says to the claims; none if it is of no such kind, or not finished."""
+    """What a run that is of an act's kind says to the claims; none if it is of no such kind, or not finished.
+
+    Nor if its regions are so small that what it recorded has no price that can be counted.
+    """
     number = _kind(store.config())
     if number is None or not summary["performance"] or not summary["totals"]["cycles"]:
         return []
     act = next(act for act in ACTS if act.number == number)
-    figures = measure(act, store, dict(summary))
+    try:
+        figures = measure(act, store, dict(summary))
+    except EntropyDomainError:
+        return []
     return [claim.to_dict() for claim in judge([figures]) if claim.holds is not None]
 
 
