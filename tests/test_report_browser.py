@@ -28,7 +28,9 @@ PIXELS = """
   return [...document.querySelectorAll(".plot")].map((plot) => {
     const colours = {};
     for (const canvas of canvases(plot)) {
-      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+      copy.drawImage(canvas, 0, 0);
+      const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
       for (let i = 0; i < data.length; i += 4) {
         if (data[i + 3] < 255) continue;
         const colour = "#" + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, "0")).join("");
