@@ -164,6 +164,37 @@ def test_one_quantum_off_is_not_to_be_trusted(runs: dict[str, RunStore], tmp_pat
     assert told.trouble
 
 
+@pytest.mark.parametrize("total", ["gross", "erasure", "battery", "first_law_residual"])
+def test_a_summary_that_the_books_do_not_bear_out(runs: dict[str, RunStore], tmp_path: Path, total: str) -> None:
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["totals"][total] += 1
+    store.write_json("summary.json", summary)
+    told = page_of(store.path).verdict
+    assert told.tone == "broken"
+    assert told.trouble[0].startswith(f"the summary says {total.replace('_', ' ')}")
+
+
+def test_a_summary_of_earlier_cycles_is_made_anew(runs: dict[str, RunStore], tmp_path: Path) -> None:
+    """As after a run that was made longer and went on."""
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["totals"] |= {"cycles": 6, "gross": 1}
+    store.write_json("summary.json", summary)
+    assert page_of(store.path).verdict.tone == "sound"
+
+
+def test_a_broken_law_comes_first(runs: dict[str, RunStore], tmp_path: Path) -> None:
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["laws"][2] |= {"holds": False, "detail": "cycle 3, region 1"}
+    store.write_json("summary.json", summary)
+    told = page_of(store.path).verdict
+    assert told.tone == "broken"
+    assert told.trouble == ("the law “lift” does not hold: cycle 3, region 1",)
+    assert "6 of 7 laws hold" in told.text
+
+
 def test_pages_do_not_matter(runs: dict[str, RunStore], monkeypatch: pytest.MonkeyPatch) -> None:
     """However few cycles are read at once, the sums are the same."""
     whole = read_books(runs["everything"])
