@@ -78,16 +78,16 @@ def ledger_section(config: Config, books: Books, summary: Mapping[str, Any]) -> 
 def claims_section(claims: Sequence[Mapping[str, Any]], acts: bool) -> Section:
     """The original document's claims beside what was measured; ``acts``: each names the act that its figures are of."""
     kept, tried = (sum(claim["holds"] is truth for claim in claims) for truth in (True, False))
-    header = ("claim", "unit", *(("act",) if acts else ()), "gross", "cost", "net", "kept", "verdict")
+    header = ("claim", "kept", "gross", "cost", "net", "unit", *(("act",) if acts else ()), "verdict")
     rows = tuple(
         (
             claim["claim"],
-            claim["unit"],
-            *((str(claim["act"] or "all"),) if acts else ()),
+            "not tried" if claim["holds"] is None else bool(claim["holds"]),
             claim["gross"],
             claim["cost"],
             claim["net"],
-            "not tried" if claim["holds"] is None else bool(claim["holds"]),
+            claim["unit"],
+            *((str(claim["act"] or "all"),) if acts else ()),
             claim["verdict"],
         )
         for claim in claims
