@@ -164,6 +164,37 @@ def test_one_quantum_off_is_not_to_be_trusted(runs: dict[str, RunStore], tmp_pat
     assert told.trouble
 
 
+@pytest.mark.parametrize("total", ["gross", "erasure", "battery", "first_law_residual"])
+def test_a_summary_that_the_books_do_not_bear_out(runs: dict[str, RunStore], tmp_path: Path, total: str) -> None:
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["totals"][total] += 1
+    store.write_json("summary.json", summary)
+    told = page_of(store.path).verdict
+    assert told.tone == "broken"
+    assert told.trouble[0].startswith(f"the summary says {total.replace('_', ' ')}")
+
+
+def test_a_summary_of_earlier_cycles_is_made_anew(runs: dict[str, RunStore], tmp_path: Path) -> None:
+    """As after a run that was made longer and went on."""
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["totals"] |= {"cycles": 6, "gross": 1}
+    store.write_json("summary.json", summary)
+    assert page_of(store.path).verdict.tone == "sound"
+
+
+def test_a_broken_law_comes_first(runs: dict[str, RunStore], tmp_path: Path) -> None:
+    store = copied(runs["paid"], tmp_path / "run")
+    summary = store.read_json("summary.json")
+    summary["laws"][2] |= {"holds": False, "detail": "cycle 3, region 1"}
+    store.write_json("summary.json", summary)
+    told = page_of(store.path).verdict
+    assert told.tone == "broken"
+    assert told.trouble == ("the law “lift” does not hold: cycle 3, region 1",)
+    assert "6 of 7 laws hold" in told.text
+
+
 def test_pages_do_not_matter(runs: dict[str, RunStore], monkeypatch: pytest.MonkeyPatch) -> None:
     """However few cycles are read at once, the sums are the same."""
     whole = read_books(runs["everything"])
@@ -477,7 +508,7 @@ def test_where_ones_can_be_compared(changes: tuple[str, ...], word: str) -> None
 
 
 def test_figures_as_svg_and_png(runs: dict[str, RunStore], tmp_path: Path) -> None:
-    """Each opens, holds its words as text, and comes out the same twice."""
+    """Each opens and holds its words as text; they come out the same twice."""
     page = tmp_path / "deep" / "page.html"
     report(runs["everything"].path, page, tmp_path / "figures")
     figures = run_figures(made_of("everything"), read_books(runs["everything"]))
@@ -487,22 +518,22 @@ def test_figures_as_svg_and_png(runs: dict[str, RunStore], tmp_path: Path) -> No
         text = (tmp_path / "figures" / f"{figure.name}.svg").read_text()
         assert ElementTree.fromstring(text).tag.endswith("svg")
         assert "<text" in text
-        assert svg(figure.chart, figure.name) == text
         ElementTree.fromstring(adaptive(text))
         assert LIGHT["muted"] not in adaptive(text).split("</style>")[1]
         drawn = Image.open(tmp_path / "figures" / f"{figure.name}.png")
         assert drawn.width >= 1400
         assert len(drawn.convert("RGB").getcolors(1 << 20) or range(99)) > 3
-        assert png(figure.chart) == (tmp_path / "figures" / f"{figure.name}.png").read_bytes()
+
+    again = figures[0]
+    assert svg(again.chart, again.name) == (tmp_path / "figures" / f"{again.name}.svg").read_text()
+    assert png(again.chart) == (tmp_path / "figures" / f"{again.name}.png").read_bytes()
 
 
 def test_a_page_that_is_there_is_replaced(runs: dict[str, RunStore], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("old")
     report(runs["kept"].path, page)
-    first = page.read_bytes()
-    assert b"<!doctype html>" in first[:200]
-    report(runs["kept"].path, page)
+    assert "<!doctype html>" in page.read_text()[:200]
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
@@ -548,7 +579,7 @@ def test_errors(runs: dict[str, RunStore], tmp_path: Path, case: str) -> None:
 
 def test_the_command(runs: dict[str, RunStore], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    made = entropic("report", runs["kept"].path, "-o", page, "--figures", tmp_path / "figures")
+    made = entropic("report", runs["kept"].path, "-o", page)
     assert made.returncode == 0, made.stderr
     assert made.stdout == f"{page} ({page.stat().st_size / 1e6:.1f} MB)\n"
     refused = entropic("report", tmp_path, "-o", page)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from chromium import Browser
 from entropic.computer import EntropicComputer
@@ -28,7 +29,9 @@ PIXELS = """
   return [...document.querySelectorAll(".plot")].map((plot) => {
     const colours = {};
     for (const canvas of canvases(plot)) {
-      const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+      copy.drawImage(canvas, 0, 0);
+      const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
       for (let i = 0; i < data.length; i += 4) {
         if (data[i + 3] < 255) continue;
         const colour = "#" + [0, 1, 2].map((k) => data[i + k].toString(16).padStart(2, "0")).join("");
@@ -164,13 +167,18 @@ def test_without_scripts(browser: Browser, pages: dict[str, Path]) -> None:
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
 
-def test_printed(browser: Browser, pages: dict[str, Path]) -> None:
+def test_printed(browser: Browser, pages: dict[str, Path], tmp_path: Path) -> None:
     """On paper: the still figures, in light colours, whole tables; and it prints."""
     opened(browser, pages["paid"], dark=True)
     browser.look(1280, 900, dark=True, media="print")
     assert browser.value("[...document.images].every((i) => i.offsetWidth > 300)")
     assert browser.value("[...document.querySelectorAll('.interactive, nav')].every((e) => e.offsetHeight === 0)")
     assert browser.value("getComputedStyle(document.documentElement).getPropertyValue('--ground').trim()") == "#ffffff"
+    browser.picture(tmp_path / "paper.png")
+    box = browser.value("document.querySelector('#quanta .still').getBoundingClientRect().toJSON()")
+    paper = Image.open(tmp_path / "paper.png").convert("RGB")
+    assert paper.getpixel((int(box["x"] + 3), int(box["y"] + 3))) == (255, 255, 255)  # the drawing's own ground
+    assert browser.value("document.documentElement.scrollWidth") <= 1280
     assert browser.pdf().startswith(b"%PDF")
 
 

@@ -30,14 +30,14 @@ _ACCOUNTS = (
 )
 
 
-def laws_section(summary: Mapping[str, Any]) -> Section:
-    """The laws, as the run's own audit left them."""
+def laws_section(summary: Mapping[str, Any], finished: bool) -> Section:
+    """The laws, as audited at the run's end, or for this page if it has not ended."""
     rows = tuple((law["name"], bool(law["holds"]), float(law["margin"]), law["detail"]) for law in summary["laws"])
     return Section(
         "laws",
         "Laws",
-        "As audited when the run ended. The first law and the information are exact: they hold with nothing to spare. Of "
-        "laws of fluctuation, the margin is how many nats are left before the level of 1e-9.",
+        f"As audited {'when the run ended' if finished else 'for this page'}. The first law and the information are exact: they "
+        "hold with nothing to spare. Of laws of fluctuation, the margin is how many nats are left before the level of 1e-9.",
         tables=(Table("Laws of the run", ("law", "holds", "margin", "detail"), rows),),
     )
 
@@ -78,16 +78,16 @@ def ledger_section(config: Config, books: Books, summary: Mapping[str, Any]) -> 
 def claims_section(claims: Sequence[Mapping[str, Any]], acts: bool) -> Section:
     """The original document's claims beside what was measured; ``acts``: each names the act that its figures are of."""
     kept, tried = (sum(claim["holds"] is truth for claim in claims) for truth in (True, False))
-    header = ("claim", "unit", *(("act",) if acts else ()), "gross", "cost", "net", "kept", "verdict")
+    header = ("claim", "kept", "gross", "cost", "net", "unit", *(("act",) if acts else ()), "verdict")
     rows = tuple(
         (
             claim["claim"],
-            claim["unit"],
-            *((str(claim["act"] or "all"),) if acts else ()),
+            "not tried" if claim["holds"] is None else bool(claim["holds"]),
             claim["gross"],
             claim["cost"],
             claim["net"],
-            "not tried" if claim["holds"] is None else bool(claim["holds"]),
+            claim["unit"],
+            *((str(claim["act"] or "all"),) if acts else ()),
             claim["verdict"],
         )
         for claim in claims

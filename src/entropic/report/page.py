@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -17,7 +18,7 @@ from markupsafe import Markup
 from entropic.report.charts import Bars, Chart, Figure, Lines, Map, Spans, Stacks
 from entropic.report.colours import DARK, LIGHT, dark_of, kind_roles
 from entropic.report.interactive import drawn
-from entropic.report.parts import Page
+from entropic.report.parts import Page, Part, Section
 from entropic.report.static import adaptive, svg
 from entropic.report.tables import Cell, Table, number, table_of
 
@@ -38,10 +39,10 @@ def rendered(page: Page) -> str:
     environment.filters.update(
         number=number, numeric=_numeric, behind=_behind, legend=_legend, moments=_moments, still=_still, kind=_kind
     )
-    environment.tests["has_name"] = lambda part: hasattr(part, "name")
     return environment.get_template("page.html").render(
         page=page,
         several=len(page.parts) > 1,
+        contents=[(item.name, item.title) for item in _contents(page)],
         version=version("entropic"),
         light=LIGHT,
         dark=DARK,
@@ -54,6 +55,16 @@ def rendered(page: Page) -> str:
     )
 
 
+def _contents(page: Page) -> Iterator[Section | Part]:
+    """What the page's list of contents names: sections, and parts where there are several."""
+    yield from page.sections
+    if len(page.parts) > 1:
+        yield from page.parts
+    else:
+        for part in page.parts:
+            yield from part.sections
+
+
 def _template(name: str) -> str:
     return (files("entropic.report") / "templates" / name).read_text("utf-8")
 
@@ -64,9 +75,9 @@ def _for_script(data: Any) -> str:
 
 
 def _numeric(table: Table) -> frozenset[int]:
-    """Columns of numbers."""
-    columns = zip(*table.rows, strict=True)
-    return frozenset(i for i, column in enumerate(columns) if any(_is_number(cell) for cell in column))
+    """Columns that are mostly numbers."""
+    columns = (tuple(cell for cell in column if cell is not None) for column in zip(*table.rows, strict=True))
+    return frozenset(i for i, column in enumerate(columns) if 2 * sum(map(_is_number, column)) > len(column))
 
 
 def _is_number(cell: Cell) -> bool:

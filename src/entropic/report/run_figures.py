@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,15 @@ def _where_quanta_went(books: Books) -> Figure:
     start, end = int(books.field[0] + books.battery[0]), int(books.field[-1] + books.battery[-1])
     came, went = books.total("left_in", "right_in"), books.total("left_out", "right_out", "delivered_out")
     outside = f", {number(came)} came in from outside and {number(went)} went out" if came or went else ""
+    closed = all(chart.into(account) == chart.out_of(account) for account in ("field", "battery"))
+    ending = "equals what leaves them, to the quantum" if closed else "is NOT what leaves them"
     through = chart.into("battery") - int(books.battery[0])
     return Figure(
         "quanta",
         "Where each quantum went",
         f"Field and batteries began with {number(start)} quanta{outside}; they end with {number(end)}. "
         f"{number(through)} were lifted or geared out of the field into batteries, {number(_returned(books))} came back as "
-        "heat. What enters the field and the batteries equals what leaves them, to the quantum.",
+        f"heat. What enters the field and the batteries {ending}.",
         chart,
         "↺ goes round: it leaves the batteries on the right and comes into the field on the left, as heat. A quantum that is "
         "lifted, paid and lifted again is counted each time.",
@@ -96,11 +98,19 @@ def _entropy(books: Books) -> Figure:
     return Figure(
         "entropy",
         "The ladder of entropies",
-        f"Histograms ≤ regions ≤ equilibrium throughout. Between regions and equilibrium are {near(gap[0])} nats at "
-        f"the start and {near(gap[-1])} at the end: what differences of temperature are worth.{held}",
+        f"Histograms ≤ regions ≤ equilibrium{'' if _ordered(ladder) else ' does NOT hold'} throughout. Between regions and "
+        f"equilibrium are {near(gap[0])} nats at the start and {near(gap[-1])} at the end: what differences of temperature are "
+        f"worth.{held}",
         Lines(tuple(panels), "cycle"),
         _moments(books),
     )
+
+
+def _ordered(ladder: Mapping[str, Any]) -> bool:
+    """Whether each rung is above the one before, at every moment, but for the rounding of sums of floats."""
+    slack = 1e-12 * ladder["equilibrium"]
+    lower, upper = ladder["hist"] <= ladder["region"] + slack, ladder["region"] <= ladder["equilibrium"] + slack
+    return bool((lower & upper).all())
 
 
 def _warmth(books: Books) -> Figure:

@@ -10,6 +10,8 @@ from typing import Any
 from entropic.claims import judge
 from entropic.config import Config
 from entropic.demo import ACTS, measure
+from entropic.demo.place import SUMMARY
+from entropic.entropy import EntropyDomainError
 from entropic.errors import StoreError
 from entropic.report.books import read_books
 from entropic.report.facts import claims_section, laws_section, ledger_section, origin_section
@@ -23,7 +25,6 @@ from entropic.summary import summarise
 
 __all__ = ["acts_page", "run_page"]
 
-DEMO = "demo.json"  # what `entropic demo` writes beside the acts
 _CLAIM = ("claim", "unit", "act", "gross", "cost", "net", "verdict", "holds")
 
 
@@ -51,14 +52,10 @@ def acts_page(path: Path, acts: Mapping[str, Path]) -> Page:
     parts = [_part(place, f"act-{place.name}", title)[0] for title, place in acts.items()]
     trouble = tuple(f"{part.title}: {item}" for part in parts for item in part.verdict.trouble)
     claims = _judged(path)
-    notes = () if claims else ("The claims are judged when the demonstration has ended: entropic demo --out …",)
+    notes = () if claims else (f"The claims are judged when the demonstration has ended: entropic demo --out {path}",)
     sections = (claims_section(claims, acts=True),) if claims else ()
-    kept = sum(claim["holds"] is True for claim in claims)
-    judged = (
-        f" Of the document’s claims {kept} are kept, {sum(claim['holds'] is False for claim in claims)} refuted."
-        if claims
-        else ""
-    )
+    kept, refuted = (sum(claim["holds"] is truth for claim in claims) for truth in (True, False))
+    judged = f" Of the document’s claims {kept} are kept, {refuted} refuted." if claims else ""
     text = f"{counted(len(parts), 'act')}: {'not all of them can be trusted' if trouble else 'all laws hold in all of them'}."
     verdict = Verdict(
         "broken" if trouble else "sound",
@@ -73,23 +70,29 @@ def acts_page(path: Path, acts: Mapping[str, Path]) -> Page:
 
 def _judged(path: Path) -> list[Mapping[str, Any]]:
     """The claims as they were judged at the end of a demonstration; none if it has not ended."""
-    if not (path / DEMO).exists():
+    if not (path / SUMMARY).exists():
         return []
     try:
-        claims = json.loads((path / DEMO).read_text("utf-8"))["claims"]
+        claims = json.loads((path / SUMMARY).read_text("utf-8"))["claims"]
         return [{name: claim[name] for name in _CLAIM} for claim in claims]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        found = f"{path / DEMO} cannot be read: {type(error).__name__} {error}."
-        raise StoreError(found, "remove it, then judge again: entropic demo --out …") from error
+        found = f"{path / SUMMARY} cannot be read: {type(error).__name__} {error}."
+        raise StoreError(found, f"remove it, then judge again: entropic demo --out {path}") from error
 
 
 def _own_claims(store: RunStore, summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What a run that is of an act's kind says to the claims; none if it is of no such kind, or not finished."""
+    """What a run that is of an act's kind says to the claims; none if it is of no such kind, or not finished.
+
+    Nor if its regions are so small that what it recorded has no price that can be counted.
+    """
     number = _kind(store.config())
     if number is None or not summary["performance"] or not summary["totals"]["cycles"]:
         return []
     act = next(act for act in ACTS if act.number == number)
-    figures = measure(act, store, dict(summary))
+    try:
+        figures = measure(act, store, dict(summary))
+    except EntropyDomainError:
+        return []
     return [claim.to_dict() for claim in judge([figures]) if claim.holds is not None]
 
 
@@ -105,8 +108,7 @@ def _kind(config: Config) -> int | None:
 def _part(path: Path, name: str, title: str) -> tuple[Part, Mapping[str, Any]]:
     store = RunStore.open(path)
     config, books = store.config(), read_books(store)
-    # A run that is not finished has no summary yet; its laws are then audited here.
-    summary = store.read_json("summary.json") if (path / "summary.json").exists() else summarise(store, {})
+    summary = _summary(store, books.cycles)
     finished = books.cycles >= config.run.cycles
     figures = run_figures(config, books)
     timeline = timeline_figure(store)
@@ -114,11 +116,20 @@ def _part(path: Path, name: str, title: str) -> tuple[Part, Mapping[str, Any]]:
         Section("energy", "Where the energy went", figures=figures[:2]),
         Section("state", "What became of the field", figures=figures[2:]),
         Section("machine", "How the machine was used", figures=(timeline,) if timeline else ()),
-        laws_section(summary),
+        laws_section(summary, finished),
         ledger_section(config, books, summary),
         origin_section(path, config, summary, store.read_json("provenance.json"), finished),
     )
     return Part(name, title, verdict_of(config, books, summary), tuple(s for s in sections if _filled(s))), summary
+
+
+def _summary(store: RunStore, cycles: int) -> Mapping[str, Any]:
+    """What the run said at its end; made here, with an audit of the laws, if it has not come to that, or went on since."""
+    if (store.path / "summary.json").exists():
+        summary = store.read_json("summary.json")
+        if summary["totals"]["cycles"] == cycles:
+            return summary
+    return summarise(store, {})
 
 
 def _filled(section: Section) -> bool:

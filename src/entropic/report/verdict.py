@@ -9,6 +9,7 @@ from entropic import entropy
 from entropic.config import Config
 from entropic.report.books import Books, temperature
 from entropic.report.parts import Verdict
+from entropic.report.sankey import streams
 from entropic.report.tables import counted, number
 
 __all__ = ["disagreements", "owed", "verdict"]
@@ -41,8 +42,12 @@ def verdict(config: Config, books: Books, summary: Mapping[str, Any]) -> Verdict
     laws = summary["laws"]
     trouble = [f"the law “{law['name']}” does not hold: {law['detail']}" for law in laws if not law["holds"]]
     trouble += disagreements(books, summary)
-    if books.residual:
-        trouble.append(f"the first law is off by {number(books.residual)} quanta")
+    chart = streams(books)
+    for account in ("field", "battery"):
+        if off := chart.into(account) - chart.out_of(account):
+            trouble.append(
+                f"the account of the {account} does not close: {number(off)} quanta came in that are not there"
+            )
     held = sum(law["holds"] for law in laws)
     sentences = [*_work(config, books), f"The first-law residual is {number(books.residual)};"]
     sentences.append(f"all {len(laws)} laws hold." if held == len(laws) else f"{held} of {len(laws)} laws hold.")
@@ -62,8 +67,8 @@ def _work(config: Config, books: Books) -> Iterator[str]:
     who = lifted if not config.exchange.enabled else geared if not config.demon.lift else "demon and gears delivered"
     net = gross - paid
     yield (
-        f"In {counted(books.cycles, 'cycle')} {who} {number(gross)} quanta of work; {number(paid) if paid else 'nothing'} "
-        f"was paid for erasing records: a net of {number(net)}."
+        f"In {counted(books.cycles, 'cycle')} {who} {number(gross)} quanta of work; "
+        f"{number(paid) + ' were' if paid else 'nothing was'} paid for erasing records: a net of {number(net)}."
     )
     if debt:
         yield (
