@@ -31,7 +31,7 @@ from entropic.lattice import Lattice
 from entropic.report import ReportTargetError, report
 from entropic.report.books import FLOWS, read_books, sampled, temperature
 from entropic.report.cells import MOST_CELLS, cells_of
-from entropic.report.charts import Bars, Line, Lines, Map, Node, Panel, Sankey, Spans, Stream, axis_scale
+from entropic.report.charts import Bars, Line, Lines, Map, Node, Panel, Sankey, Spans, Stream, axis_scale, log_ticks
 from entropic.report.colours import DARK, LIGHT, contrast, kind_roles
 from entropic.report.mosaic import mosaic
 from entropic.report.ones import incomparable, ones_figure
@@ -445,6 +445,22 @@ def test_axes_are_scaled_to_words() -> None:
     assert scale(1500) == (1.0, "work (quanta)")
     assert scale(25_000) == (1e3, "work (thousand quanta)")
     assert scale(86_470_750) == (1e6, "work (million quanta)")
+
+
+def test_ticks_of_short_logarithmic_axes() -> None:
+    assert log_ticks([np.array([2.6e5, 1.7e7])]) == {
+        5e5: "5·10⁵", 1e6: "10⁶", 2e6: "2·10⁶", 5e6: "5·10⁶", 1e7: "10⁷"
+    }  # fmt: skip
+    assert list(log_ticks([np.array([0.02, np.nan, 0.0]), np.array([1.4])]).values()) == [
+        "0.02",
+        "0.05",
+        "0.1",
+        "0.2",
+        "0.5",
+        "1",
+    ]
+    assert log_ticks([np.array([1.0, 1e4])]) == {}  # powers of ten will do
+    assert log_ticks([np.array([np.nan, -1.0])]) == {}
 
 
 # -- the first ones --

@@ -92,6 +92,12 @@ def test_the_page_says_what_the_study_says(study: Path) -> None:
     np.testing.assert_array_equal(net.x, [scale["sites"] for scale in scales])
     np.testing.assert_array_equal(net.y, [scale["landauer"]["net"]["value"] for scale in scales])
     np.testing.assert_array_equal(net.high, [scale["landauer"]["net"]["high"] for scale in scales])
+    gaps = lines(page, "net")["departure, quanta a site: measured less exact"]
+    np.testing.assert_allclose(gaps.y, net.y - [scale["landauer"]["exact"] for scale in scales], rtol=1e-12)
+    assert (
+        lines(page, "net")["departure, quanta a site: upper bound of no effect"].y[0]
+        == found["thermodynamic"]["equivalence"]["bound"]
+    )
     raw = [demon for demon in found["thermodynamic"]["demons"] if demon["price"] == "raw"]
     seen = lines(page, "violation")["probability, raw price: seen"]
     assert dict(zip(seen.x.tolist(), seen.y.tolist(), strict=True)) == {

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -125,6 +126,7 @@ regions = [3]
         ("[thermodynamic]\nshapes = [[4, 5]]\n[field]\nedges = 'periodic'", "thermodynamic.shapes[0]"),
         ("[strong]\nlayouts = [[1, 1]]\n[run]\ncycles = 0", "run.cycles"),
         ("[charged]\nfields = [[2, 1]]", "charged.fields[0]"),
+        ("[thermodynamic]\nshapes = [[4, 4]]\nreplicas = [1, 2]", "thermodynamic.replicas"),
     ],
 )
 def test_contradictions(text: str, key: str) -> None:
@@ -168,7 +170,12 @@ def test_cells_and_their_order() -> None:
     wide = next(cell for cell in cells if cell.varied == "weak-2x1")
     assert wide.config.field.shape == (128, 64, 32) and wide.config.field.regions == (16, 4, 1)
     seeds = [cell.config.field.seed for cell in cells if cell.kind in ("field", "charged")]
-    assert len(set(seeds)) == 2 + 2 * study.study.repeats  # two fields, on two layouts; no two share random words
+    assert len(set(seeds)) == 3 + 2 * study.study.repeats  # one field and two replicas; no two share random words
+    fields = [cell.name for cell in cells if cell.kind == "field"]
+    assert fields == [
+        *(f"field-{n}" for n in ("64x64x32-1x1", "64x64x32-2x1", "25x25x25-1x1", "25x25x25-2x1")),
+        "field-25x25x25.2-1x1",
+    ]
     sessions = sessions_of(cells, 1)
     assert sorted(cell.name for session in sessions for cell in session.cells) == sorted(cell.name for cell in cells)
     assert all(cell.layout == session.layout for session in sessions for cell in session.cells)
@@ -482,6 +489,25 @@ def test_false_alarms_of_the_verdict() -> None:
     assert words.count(NOTHING) > 60
 
 
+def test_replicas_are_counted_together() -> None:
+    """Three fields of one shape: their sums, three times the regions, intervals as much narrower; and each counts once."""
+    names = ("16x64-1x1", "16x64-2x1", "16x64.2-1x1", "16x64.3-1x1")
+    records = [field_record((16, 64), seed) for seed in (0, 0, 1, 2)]
+    for record, name in zip(records, names, strict=True):
+        record |= {"name": f"field-{name}", "varied": f"field-{name}", "physics": name.split("-")[0]}
+    study = Study.from_text(FIELDS + "replicas = [3, 1, 1]\n")
+    alone, together = (analyse_fields(study, some).section for some in (records[:2], records))
+    assert alone is not None and together is not None
+    (one,), (three,) = alone["fields"], together["fields"]
+    assert (one["replicas"], three["replicas"]) == (1, 3)
+    assert three["ones"] == sum(record["tally"]["ones"] for record in records[1:])
+    assert three["layouts"] == ["1x1"]
+    for small, large in zip(one["scales"], three["scales"], strict=True):
+        assert large["regions"] == 3 * small["regions"]
+        narrower = small["landauer"]["deviation"] / large["landauer"]["deviation"]
+        assert narrower == pytest.approx(math.sqrt(3), rel=1e-12)
+
+
 def test_an_effect_of_scale_is_found() -> None:
     """The largest of three fields is eight per cent hotter: its ones and its net say so."""
     records = [field_record(shape, i, 5.4 if i == 2 else 5.0) for i, shape in enumerate(SHAPES)]
@@ -771,6 +797,25 @@ def test_ctrl_c_and_again(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["study"]["cells"] == 4
     assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_plan_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be run, also of the deep study, with nothing run or written; workers that share processes fit."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("smoke", "deep"):
+        study = SMOKE.with_name(f"{name}.toml")
+        rows = json.loads(entropic_("scale", str(study), "--plan", "--json").output)["plan"]
+        cells = cells_of(Study.from_toml(study).resolved(2))
+        assert {row["kind"]: row["cells"] for row in rows} == dict(Counter(cell.kind for cell in cells))
+    (field,) = (row for row in rows if row["kind"] == "field")
+    assert field["site_cycles"] > 6e9 and (field["refused"] or field["bytes_total"] > 2e9)
+    small = json.loads(entropic_("scale", str(SMOKE), "--plan", "--json", "--set", "scheduler.workers=[4000]").output)[
+        "plan"
+    ]
+    assert next(row["bytes_total"] for row in small if row["kind"] == "scheduler") < 2e9
+    told = entropic_("scale", str(SMOKE), "--plan").output
+    assert "What would be run" in told and "granularity" in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_smoke_study(tmp_path: Path) -> None:

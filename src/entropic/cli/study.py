@@ -25,8 +25,9 @@ __all__ = ["scale"]
 @click.argument("study_file", metavar="STUDY.toml|STUDY", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change the study.")
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Study directory (default: runs/NAME).")
+@click.option("--plan", "plan_only", is_flag=True, help="Say what would be run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, as_json: bool) -> None:
+def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, plan_only: bool, as_json: bool) -> None:
     """Run a scaling study and judge it: speed, trust, and whether scale changes the outcome.
 
     Give the file, or the directory of a study that was interrupted: cells that are done are kept.  Exit code 3 if the study is not to be
@@ -35,12 +36,15 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, as_
     \b
     Examples:
       entropic scale studies/default.toml
+      entropic scale studies/deep.toml --plan
       entropic scale studies/default.toml --set study.repeats=7 --out runs/seven
       entropic scale runs/default --json > study.json
     """
-    from entropic.cli.study_show import print_study  # brings scipy and xarray, which no other command needs
+    # These bring scipy and xarray, which no other command needs.
+    from entropic.cli.study_show import cell_plans, print_plans, print_study
     from entropic.scaling import Study, StudyStore, analyse, run_study, write_results
     from entropic.scaling.cells import cells_of
+    from entropic.scaling.measure import plan_of
     from entropic.scaling.verdict import NOT_TRUSTED, SOMETHING
 
     if study_file.is_dir():
@@ -49,11 +53,20 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, as_
                 f"{study_file} is a study that has begun.", "leave out --set and --out, or give the TOML file"
             )
         store = StudyStore.open(study_file)
+        study = store.study()
     else:
         study = Study.from_toml(study_file, overrides).resolved(len(os.sched_getaffinity(0)))
-        cells_of(study)  # raises before anything is written
+    cells = cells_of(study)  # raises before anything is written
+    if plan_only:
+        memory = free_memory()
+        rows = cell_plans(cells, lambda cell: plan_of(cell.config, cell.layout, memory, cell.chunks))
+        if as_json:
+            click.echo(json.dumps({"study": study.study.name, "plan": rows}))
+        else:
+            print_plans(rows)
+        return
+    if not study_file.is_dir():
         store = StudyStore.enter(target or Path("runs") / study.study.name, study)
-    cells_of(store.study())
     with _observed() as observer:
         run_study(store, free_memory, observer)
     err.print("analysing")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.markup import escape
@@ -9,10 +12,13 @@ from rich.panel import Panel
 from rich.table import Table
 
 from entropic.cli.show import out
+from entropic.engine.plan import Plan, TooLargeError
+from entropic.scaling.cells import Cell
 
-__all__ = ["print_study"]
+__all__ = ["cell_plans", "print_plans", "print_study"]
 
 _COLOURS = {"scale changes nothing": "green", "not settled": "yellow"}
+_MOST = 16  # scales that are all printed
 _LAYOUTS = {"0x1": "no Dask"}
 _ANSWERS = {True: "[green]yes[/]", False: "[red]NO[/]", None: "[yellow]not settled[/]"}
 
@@ -29,7 +35,7 @@ def print_study(summary: dict[str, Any]) -> None:
     if summary["strong"]:
         _print_fits(summary["strong"]["fits"])
     if summary["granularity"]:
-        _print_points(summary["granularity"]["points"], "Granularity: sites a task")
+        _print_grains(summary["granularity"]["points"])
     if summary["scheduler"]:
         _print_scheduler(summary["scheduler"])
     if summary["null"]:
@@ -48,6 +54,47 @@ def print_study(summary: dict[str, Any]) -> None:
         out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
     out.print(
         f"{summary['study']['cells']} of {summary['study']['of']} cells; study {summary['store']}", soft_wrap=True
+    )
+
+
+def cell_plans(cells: Sequence[Cell], planned: Callable[[Cell], Plan]) -> list[dict[str, Any]]:
+    """What a study would run, by kind: cells, those that do not fit, work, and the planner's seconds and most bytes."""
+    kinds: dict[str, list[Cell]] = {}
+    for cell in cells:
+        kinds.setdefault(cell.kind, []).append(cell)
+    rows = []
+    for kind, mine in kinds.items():
+        plans: list[Plan] = []
+        for cell in mine:
+            with suppress(TooLargeError):
+                plans.append(planned(cell))
+        rows.append(
+            {
+                "kind": kind,
+                "cells": len(mine),
+                "refused": len(mine) - len(plans),
+                "site_cycles": sum(cell.config.field.sites * cell.config.run.cycles for cell in mine),
+                "seconds": sum(plan.seconds for plan in plans),
+                "bytes_total": max((plan.bytes_total for plan in plans), default=0),
+            }
+        )
+    return rows
+
+
+def print_plans(rows: list[dict[str, Any]]) -> None:
+    """Print `cell_plans`."""
+    table = Table("kind", "cells", "do not fit", "site-cycles", "seconds", "most bytes", title="What would be run")
+    for row in rows:
+        refused, size = str(row["refused"] or ""), f"{row['bytes_total'] / 2**30:.1f} GiB"
+        table.add_row(
+            row["kind"], str(row["cells"]), refused, f"{row['site_cycles']:.2e}", f"{row['seconds']:,.0f}", size
+        )
+    out.print(table)
+    cells, seconds = sum(row["cells"] for row in rows), sum(row["seconds"] for row in rows)
+    out.print(
+        f"{cells} cells, {seconds:,.0f} s of cycles by the planner; drawing the fields, checkpoints, audits and starts of "
+        "clusters come on top, a second a cell or more.",
+        soft_wrap=True,
     )
 
 
@@ -77,7 +124,9 @@ def _print_checks(verdict: dict[str, Any]) -> None:
 
 
 def _print_points(points: list[dict[str, Any]], title: str) -> None:
-    table = Table("layout", "sites a task", "seconds", "speed-up", "eff.", "busy", "idle", "plan", title=title)
+    table = Table(
+        "layout", "sites a task", "seconds", "speed-up", "efficiency", "busy", "idle", "foretold", title=title
+    )
     for point in points:
         table.add_row(
             _LAYOUTS.get(point["layout"]["name"], point["layout"]["name"]) + ("*" if point["oversubscribed"] else ""),
@@ -87,11 +136,27 @@ def _print_points(points: list[dict[str, Any]], title: str) -> None:
             f"{point['efficiency']['value']:.2f}" if point["efficiency"] else "",
             f"{point['shares']['compute']:.0%}",
             f"{point['shares']['idle']:.0%}",
-            f"{point['planned_over_measured']:.2f}",
+            f"{point['planned_seconds']:.3g}",
         )
     out.print(table)
     if any(point["oversubscribed"] for point in points):
         out.print("[dim]* more threads than cores[/]")
+
+
+def _print_grains(points: list[dict[str, Any]]) -> None:
+    title = f"Granularity, on {points[0]['layout']['name']}: how small may a task be?"
+    table = Table("sites a task", "tasks", "seconds", "million site-cycles a second", "busy", "idle", title=title)
+    for point in sorted(points, key=lambda p: -p["sites_a_task"]):
+        rate = {name: None if value is None else value / 1e6 for name, value in point["rate"].items()}
+        table.add_row(
+            f"{point['sites_a_task']:,.0f}",
+            f"{point['tasks']:,}",
+            _span(point["seconds"], ".3g"),
+            _span(rate, ",.0f"),
+            f"{point['shares']['compute']:.0%}",
+            f"{point['shares']['idle']:.0%}",
+        )
+    out.print(table)
 
 
 def _print_fits(fits: list[dict[str, Any]]) -> None:
@@ -149,9 +214,26 @@ def _print_model(model: dict[str, Any]) -> None:
 def _print_scales(section: dict[str, Any]) -> None:
     title = f"Net work a site, quanta (θ = {section['threshold']}, mean {section['mean']:g}), all fields together"
     table = Table("sites a region", "infinite bath", "exact", "own bath", "exact", title=title)
-    for row in section["pooled"]:
+    rows = _thinned(section["pooled"])
+    for row in rows:
         table.add_row(f"{row['sites']:,}", *(text for price in ("landauer", "own") for text in _net(row[price])))
     out.print(table)
+    if len(rows) < len(section["pooled"]):
+        out.print(
+            f"[dim]{len(section['pooled'])} scales in all: on the page of 'entropic report', and in study.json[/]"
+        )
+
+
+def _thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of many scales one each half decade: that which was counted on most sites."""
+    if len(rows) <= _MOST:
+        return rows
+    best: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        place = round(2 * math.log10(row["sites"]))
+        if place not in best or row["sites"] * row["regions"] >= best[place]["sites"] * best[place]["regions"]:
+            best[place] = row
+    return list(best.values())
 
 
 def _net(found: dict[str, Any] | None) -> tuple[str, str]:
@@ -168,9 +250,15 @@ def _print_demons(section: dict[str, Any]) -> None:
     )
     rows = section["demons"]
     for raw, compressed in zip(rows[::2], rows[1::2], strict=True):
-        cells = [(f"{_span(row['probability'], '.1e')}", f"{row['exact']:.1e}") for row in (raw, compressed)]
+        cells = [(_gains(row), f"{row['exact']:.1e}") for row in (raw, compressed)]
         table.add_row(str(raw["sites"]), f"{raw['demons']:,}", *(text for pair in cells for text in pair))
     out.print(table)
+
+
+def _gains(row: dict[str, Any]) -> str:
+    return (
+        _span(row["probability"], ".1e") if row["gains"] else f"none [dim](at most {row['probability']['high']:.1e})[/]"
+    )
 
 
 def _print_charged(section: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, final
 
@@ -23,8 +24,11 @@ __all__ = [
     "Stacks",
     "Stream",
     "axis_scale",
+    "log_ticks",
 ]
 
+_POWERS = 500  # ratio of an axis's ends from which on powers of ten are ticks enough
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SCALES = ((1e12, "trillion "), (1e9, "billion "), (1e6, "million "), (1e3, "thousand "))
 
 
@@ -57,12 +61,16 @@ class Line:
 @final
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes.  ``units`` is the y axis's, in which all lines are; it may be scaled for the axis."""
+    """One pair of axes.  ``units`` is the y axis's, in which all lines are; it may be scaled for the axis.
+
+    A logarithmic axis ends at ``floor``: what lies below is in the table only.
+    """
 
     lines: tuple[Line, ...]
     y_label: str
     units: str = ""
     y_log: bool = False
+    floor: float | None = None
 
 
 @final
@@ -225,6 +233,24 @@ class Figure:
     reading: str
     chart: Chart
     how: str = field(default="")
+
+
+def log_ticks(values: Iterable[NDArray[Any]]) -> dict[float, str]:
+    """Ticks 1, 2, 5 of every decade with their labels, where a logarithmic axis is too short for powers of ten; else none."""
+    every = np.concatenate([np.asarray(some, float) for some in values])
+    found = every[np.isfinite(every) & (every > 0)]
+    if not found.size or found.max() > _POWERS * found.min():
+        return {}
+    low, high = found.min(), found.max()
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = ((digit, power) for power in decades for digit in (1, 2, 5))
+    return {d * 10.0**k: _tick(d, k) for d, k in ticks if 0.9 * low <= d * 10.0**k <= 1.1 * high}
+
+
+def _tick(digit: int, power: int) -> str:
+    if -3 <= power <= 3:
+        return f"{digit * 10.0**power:,.{max(-power, 0)}f}"
+    return (f"{digit}·" if digit > 1 else "") + f"10{str(power).translate(_RAISED)}"
 
 
 def axis_scale(panel: Panel) -> tuple[float, str]:

@@ -24,7 +24,7 @@ from bokeh.models import (
 from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
-from entropic.report.charts import Bars, Chart, Line, Lines, Map, Panel, Sankey, Spans, Stacks, axis_scale
+from entropic.report.charts import Bars, Chart, Line, Lines, Map, Panel, Sankey, Spans, Stacks, axis_scale, log_ticks
 from entropic.report.colours import LIGHT, kind_roles
 from entropic.report.mosaic import mosaic
 from entropic.report.sankey import placed
@@ -92,7 +92,13 @@ def _panel(panel: Panel, chart: Lines, last: bool, options: dict[str, Any]) -> A
         if len(places) <= _TICKS and (places == np.round(places)).all():
             plot.xaxis.ticker = FixedTicker(ticks=places.tolist())
         plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[000]")
-    if not panel.y_log:
+    else:
+        _ticked(plot.xaxis, log_ticks(line.x for other in chart.panels for line in other.lines))
+    if panel.y_log:
+        _ticked(plot.yaxis, log_ticks(line.y for line in panel.lines))
+        if panel.floor is not None:
+            plot.y_range = Range1d(panel.floor, 2 * max(float(np.nanmax(line.y)) for line in panel.lines))
+    else:
         plot.yaxis.formatter = BasicTickFormatter(use_scientific=False, precision=6)
     groups: dict[bytes, list[Line]] = {}
     for line in panel.lines:
@@ -100,6 +106,12 @@ def _panel(panel: Panel, chart: Lines, last: bool, options: dict[str, Any]) -> A
     for lines in groups.values():
         _together(plot, lines, factor, chart.x_label)
     return plot
+
+
+def _ticked(axis: Any, ticks: dict[float, str]) -> None:
+    if ticks:
+        axis.ticker = FixedTicker(ticks=list(ticks))
+        axis.major_label_overrides = ticks
 
 
 def _together(plot: Any, lines: list[Line], factor: float, x_label: str) -> None:

@@ -10,9 +10,9 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Polygon, Rectangle
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from entropic.report.charts import Bars, Chart, Lines, Map, Sankey, Spans, Stacks, axis_scale
+from entropic.report.charts import Bars, Chart, Lines, Map, Sankey, Spans, Stacks, axis_scale, log_ticks
 from entropic.report.colours import LIGHT, dark_of, kind_roles
 from entropic.report.mosaic import mosaic
 from entropic.report.sankey import placed
@@ -77,6 +77,12 @@ def _thousands(axis: Any) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(int(value) if value == int(value) else value)))
 
 
+def _ticked(axis: Any, ticks: dict[float, str]) -> None:
+    if ticks:
+        axis.set_ticks(list(ticks), list(ticks.values()))
+        axis.set_minor_formatter(NullFormatter())
+
+
 @_drawn.register
 def _(chart: Lines) -> Canvas:
     canvas = Canvas(figsize=(_WIDTH, 1.0 + 2.5 * len(chart.panels)), layout="constrained")
@@ -98,9 +104,14 @@ def _(chart: Lines) -> Canvas:
         place.grid(axis="y", lw=0.6)
         place.set_xscale("log" if chart.x_log else "linear")
         place.set_yscale("log" if panel.y_log else "linear")
-        if not chart.x_log:
+        if chart.x_log:
+            _ticked(place.xaxis, log_ticks(line.x for other in chart.panels for line in other.lines))
+        else:
             _thousands(place.xaxis)
-        if not panel.y_log:
+        if panel.y_log:
+            _ticked(place.yaxis, log_ticks(line.y for line in panel.lines))
+            place.set_ylim(bottom=panel.floor)
+        else:
             _thousands(place.yaxis)
         place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     axes[-1].set_xlabel(chart.x_label)

@@ -77,22 +77,21 @@ def _fault(fault: Record) -> str:
 
 
 def _checks(study: Record) -> Iterator[Table]:
-    header = ("check", "question", "kind", "holds", "tests", "least p", "level", "detail")
+    header = ("question", "answer", "how", "kind", "tests", "least p", "level")
     rows = tuple(
         (
-            check["name"],
             check["question"],
-            check["kind"],
             "not settled" if check["holds"] is None else bool(check["holds"]),
-            check["tests"] or None,
-            check["p"],
-            check["level"],
             check["detail"],
+            check["kind"],
+            check["tests"] or None,
+            None if check["p"] is None else float(f"{check['p']:.2g}"),
+            check["level"],
         )
         for check in study["verdict"]["checks"]
     )
     rate = study["verdict"]["false_alarm"]
-    yield Table(f"Checks; the chance of a false alarm in any of them is {rate}", header, rows)
+    yield Table(f"A false alarm in any of them: {rate}", header, rows)
 
 
 def _null(study: Record) -> str:
@@ -149,7 +148,10 @@ def _cells(study: Record) -> Iterator[Table]:
         for o in study["outcomes"]
     )
     yield Table(
-        "Outcomes, one a configuration", ("physics", "kinds", "cells", "all the same", "field digest"), outcomes
+        "Outcomes, one a configuration",
+        ("physics", "kinds", "cells", "all the same", "field digest"),
+        outcomes,
+        folded=True,
     )
     header = ("cell", "state", "layout", "sites", "seconds", "site-cycles a second", "tasks", "bytes", "field digest")
     rows = tuple(

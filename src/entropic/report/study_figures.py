@@ -64,16 +64,33 @@ def _net(part: Record) -> Figure:
         lines.append(_points(f"measured, {label}", x, [scale[price]["net"] for scale in chosen], roles[0]))
         exact = _column(scale[price]["exact"] for scale in chosen)
         lines.append(Line(f"exact, {label}", x, exact, roles[1], "solid"))
-    first, last = scales[0], scales[-1]
+    first, last, same = scales[0], scales[-1], part["equivalence"]
     return Figure(
         "net",
         "Net work a site, against the size of a region",
         f"From {number(first['sites'])} to {number(last['sites'])} sites a region, the net goes from "
         f"{near(first['landauer']['net']['value'])} to {near(last['landauer']['net']['value'])} quanta a site where records are "
-        "paid at Landauer's price; the exact law is the line.",
-        Lines((Panel(tuple(lines), "net work, quanta a site"),), "sites of a region", x_log=True),
-        "Points with their intervals; fields of all sizes pooled.",
+        f"paid at Landauer's price; the exact law is the line. No departure from it beyond {near(same['effect'])} is left possible.",
+        Lines(
+            (Panel(tuple(lines), "net work, quanta a site"), _departures(scales, same)), "sites of a region", x_log=True
+        ),
+        "Points with their intervals; fields of all sizes pooled. Below: what is measured less what is exact, at Landauer’s price, "
+        "between the bounds that count as no effect.",
     )
+
+
+def _departures(scales: Sequence[Record], same: Record) -> Panel:
+    """What the net differs by from its exact value, within the bounds of no effect."""
+    x = np.array([scale["sites"] for scale in scales])
+    gaps = [
+        {end: scale["landauer"]["net"][end] - scale["landauer"]["exact"] for end in ("value", "low", "high")}
+        for scale in scales
+    ]
+    bounds = [
+        Line(f"{name} bound of no effect", x, np.full(x.size, sign * same["bound"]), "net", "dashed")
+        for name, sign in (("upper", 1), ("lower", -1))
+    ]
+    return Panel((_points("measured less exact", x, gaps, "region"), *bounds), "departure, quanta a site")
 
 
 def _violations(demons: Sequence[Record]) -> Figure:
@@ -96,7 +113,9 @@ def _violations(demons: Sequence[Record]) -> Figure:
             lines.insert(
                 1, Line("never seen: at most", np.array([d["sites"] for d in never]), most, "delivered", "points")
             )
-        panels.append(Panel(tuple(lines), f"probability, {price} price", y_log=True))
+        # As deep as the replicas see, and two decades more.
+        floor = 0.01 * min([demon["probability"]["value"] for demon in seen] + [1 / demon["demons"] for demon in never])
+        panels.append(Panel(tuple(lines), f"probability, {price} price", y_log=True, floor=floor))
     rarest = min((d for d in demons if d["gains"]), key=lambda d: d["probability"]["value"], default=None)
     told = ""
     if rarest is not None:
@@ -146,48 +165,49 @@ def scaling_figures(study: Record) -> Iterator[Figure]:
         yield _scheduler(study["scheduler"])
 
 
-def _families(points: Sequence[Record]) -> dict[str, list[Record]]:
-    """Points by how the threads are spread; those with more threads than cores apart."""
-    found: dict[str, list[Record]] = {}
+_SPREAD = {  # how the threads are spread: colours, and those where there are more threads than cores
+    "no Dask": ("blue", "blue"),
+    "threads of one process": ("green", "teal"),
+    "processes of one thread": ("purple", "amber"),
+    "processes of several threads": ("brown", "red"),
+}
+
+
+def _family(layout: Record) -> str:
+    none, threads, processes, both = _SPREAD
+    if layout["workers"] == 0:
+        return none
+    return threads if layout["workers"] == 1 else processes if layout["threads"] == 1 else both
+
+
+def _spread(points: Sequence[Record], key: str) -> list[Line]:
+    """A line of points for each way of spreading the threads; those with more threads than cores apart."""
+    groups: dict[tuple[str, bool], list[Record]] = {}
     for point in points:
-        layout = point["layout"]
-        name = (
-            "no Dask"
-            if layout["workers"] == 0
-            else "threads of one process"
-            if layout["workers"] == 1
-            else "processes of one thread"
-            if layout["threads"] == 1
-            else "processes of several threads"
-        )
-        found.setdefault(name + (", more than there are cores" if point["oversubscribed"] else ""), []).append(point)
-    return found
-
-
-_SPREAD_ROLES = ("blue", "green", "purple", "amber", "teal", "brown", "red", "muted")
-
-
-def _spread(points: Sequence[Record], key: str, prefix: str = "") -> list[Line]:
-    families = _families(points)
+        groups.setdefault((_family(point["layout"]), bool(point["oversubscribed"])), []).append(point)
     return [
-        _points(prefix + name, [p["layout"]["slots"] for p in chosen], [p[key] for p in chosen], role)
-        for (name, chosen), role in zip(families.items(), _SPREAD_ROLES, strict=False)
+        _points(
+            family + (", more than there are cores" if over else ""),
+            [p["layout"]["slots"] for p in chosen],
+            [p[key] for p in chosen],
+            _SPREAD[family][over],
+        )
+        for (family, over), chosen in groups.items()
     ]
 
 
 def _speedup(strong: Record) -> Figure:
     points, lines = strong["points"], _spread(strong["points"], "speedup")
     most = max(point["layout"]["slots"] for point in points)
-    dashes: tuple[Literal["dashed", "dotted"], ...] = ("dashed", "dotted")
-    for fit, dash in zip(strong["fits"], dashes * len(strong["fits"]), strict=False):
+    for fit in strong["fits"]:
+        dash: Literal["dashed", "dotted"] = "dashed" if fit["law"] == "amdahl" else "dotted"
         curve = fit["curve"]
         x = np.array([at["workers"] for at in curve])
         most = max(most, int(x.max()))
         name = {"amdahl": "Amdahl", "usl": "Universal Scalability"}.get(fit["law"], fit["law"])
-        found = _points(f"{name}, {fit['family']}", x, [at["speedup"] for at in curve], "cost")
-        lines.append(
-            Line(found.label, x, found.y, "cost" if fit["law"] == "amdahl" else "tape", dash, found.low, found.high)
-        )
+        role = _SPREAD["processes of one thread" if fit["family"] == "processes" else "threads of one process"][0]
+        found = _points(f"{name}, {fit['family']}", x, [at["speedup"] for at in curve], role)
+        lines.append(Line(found.label, x, found.y, role, dash, found.low, found.high))
     ideal = np.unique(np.concatenate([[1, most], *(line.x for line in lines)]))
     lines.append(Line("ideal", ideal, ideal, "net"))
     best = max(points, key=lambda p: p["speedup"]["value"])
@@ -213,22 +233,19 @@ def _fitted(fits: Sequence[Record]) -> str:
 
 
 def _efficiency(study: Record) -> Figure:
-    lines: list[Line] = []
-    for kind, label in (("strong", "fixed field, "), ("weak", "field grows, ")):
-        if study[kind] is not None:
-            lines += _spread(study[kind]["points"], "efficiency", label)
-    x = np.unique(np.concatenate([line.x for line in lines]))
-    lines = [
-        Line(line.label, line.x, line.y, role, line.dash, line.low, line.high)
-        for line, role in zip(lines, _SPREAD_ROLES, strict=False)
-    ]
-    lines.append(Line("ideal", x, np.ones(x.size), "net"))
-    worst = min(float(np.nanmin(line.y)) for line in lines)
+    panels = []
+    for kind, label in (("strong", "fixed field"), ("weak", "field grows")):
+        if study[kind] is not None and study[kind]["points"]:
+            lines = _spread(study[kind]["points"], "efficiency")
+            x = np.unique(np.concatenate([line.x for line in lines]))
+            panels.append(Panel((*lines, Line("ideal", x, np.ones(x.size), "net")), f"efficiency, {label}"))
+    every = [line for panel in panels for line in panel.lines]
+    worst, most = min(float(np.nanmin(line.y)) for line in every), max(int(line.x.max()) for line in every)
     return Figure(
         "efficiency",
         "Efficiency: speed-up over threads",
         f"Of what the threads could do ideally, {worst:.0%} is done by the worst of the layouts.",
-        Lines((Panel(tuple(lines), "efficiency"),), _SLOTS, x_log=float(x.max()) > _LINEAR),
+        Lines(tuple(panels), _SLOTS, x_log=most > _LINEAR),
     )
 
 
@@ -238,7 +255,7 @@ def _granularity(points: Sequence[Record]) -> Figure:
     return Figure(
         "granularity",
         "How large a task should be",
-        f"Fastest with {near(best['sites_a_task'])} sites a task: {near(best['rate']['value'])} site-cycles a second.",
+        f"Fastest with {near(best['sites_a_task'])} sites a task: {best['rate']['value'] / 1e6:,.0f} million site-cycles a second.",
         Lines(
             (
                 Panel(
@@ -256,7 +273,10 @@ def _granularity(points: Sequence[Record]) -> Figure:
 def _scheduler(part: Record) -> Figure:
     points, limit = part["points"], part["limit"]
     x = np.array([point["layout"]["workers"] for point in points])
-    said = f"the limit is set by {limit['limited_by']}" if limit["limited_by"] != "none" else "no limit was reached"
+    busy = {"scheduler": "the scheduler’s", "workers": "the workers’", "cores": "every"}.get(limit["limited_by"])
+    said = (
+        f"with the most workers {busy} processor is busy" if busy else "no processor is busy: tasks wait for messages"
+    )
     return Figure(
         "scheduler",
         "Many small workers: what the scheduler can do",

@@ -16,11 +16,24 @@ from entropic.initial import lattice_of
 from entropic.lattice import regular_cuts
 from entropic.scaling.study import Study
 
-__all__ = ["TIMED", "Cell", "Kind", "Layout", "Session", "cells_of", "physics_of", "region_boxes", "sessions_of"]
+__all__ = [
+    "TIMED",
+    "Cell",
+    "Kind",
+    "Layout",
+    "Session",
+    "cells_of",
+    "field_name",
+    "physics_of",
+    "region_boxes",
+    "sessions_of",
+]
 
 Kind = Literal["strong", "null", "weak", "granularity", "scheduler", "field", "region", "charged"]
 TIMED: tuple[Kind, ...] = ("strong", "null", "weak", "granularity", "scheduler")
+# No two fields of a study share their random words.
 _CHARGED_SEEDS = 10_000
+_REPLICA_SEEDS = 10_000_000
 
 
 @final
@@ -170,16 +183,25 @@ def _thermodynamic(study: Study) -> Iterator[Cell]:
     """The lift at every scale, counted on one field; and by the engine itself, on regions of some sizes."""
     section, seed = study.thermodynamic, study.base.field.seed
     layouts = [Layout(*pair) for pair in section.layouts]
-    for number, shape in enumerate(section.shapes):
+    replicas = section.replicas or (1,) * len(section.shapes)
+    for number, (shape, copies) in enumerate(zip(section.shapes, replicas, strict=True)):
         planes = [shape[0], *(1 for _ in shape[1:])]
-        config = _one_lift(study, lift=False, shape=list(shape), regions=planes, seed=seed + number)
-        name = f"field-{'x'.join(map(str, shape))}"
-        yield from (Cell("field", f"{name}-{layout.name}", 0, layout, config) for layout in layouts)
+        for copy in range(copies):
+            own = seed + number + _REPLICA_SEEDS * copy
+            config = _one_lift(study, lift=False, shape=list(shape), regions=planes, seed=own)
+            name = field_name(shape) + (f".{copy + 1}" if copy else "")
+            for layout in layouts[:1] if copy else layouts:
+                yield Cell("field", f"{name}-{layout.name}", 0, layout, config)
     for sites in section.regions:
         shape = section.shapes[0]
         config = _one_lift(study, lift=True, shape=list(shape), regions=list(region_boxes(shape, sites)), seed=seed)
         for layout in layouts:
             yield Cell("region", f"region-{sites}-{layout.name}", 0, layout, config, sites=sites)
+
+
+def field_name(shape: tuple[int, ...]) -> str:
+    """What the names of a lattice's cells begin with; of further replicas, a point and a number follow."""
+    return f"field-{'x'.join(map(str, shape))}"
 
 
 def _one_lift(study: Study, lift: bool, **field: Any) -> Config:
@@ -227,7 +249,7 @@ def _charged(study: Study) -> Iterator[Cell]:
     layout = Layout(*section.layout)
     for number, boxes in enumerate(section.fields):
         for repeat in range(1, study.study.repeats + 1):
-            seed = base.field.seed + _CHARGED_SEEDS + 1000 * number + repeat  # no two fields share their random words
+            seed = base.field.seed + _CHARGED_SEEDS + 1000 * number + repeat
             shape = [n * r for n, r in zip(boxes, section.region, strict=True)]
             config = Config.from_mapping(
                 {

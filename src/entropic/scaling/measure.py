@@ -40,7 +40,8 @@ def demon_of(config: Config) -> Demon:
 def plan_of(config: Config, layout: Layout, memory: int, chunks: tuple[int, ...] | None) -> Plan:
     """The planner's choice of blocks and its forecast for a layout."""
     in_process = layout.workers <= 1 and not layout.processes
-    return make_plan(config, max(layout.workers, 1), layout.threads, memory, chunks, in_process)
+    workers, shared = max(layout.workers, 1), layout.processes or None
+    return make_plan(config, workers, layout.threads, memory, chunks, in_process, shared)
 
 
 def warm_up(cell: Cell, executor: Executor, memory: int, scratch: Path) -> None:

@@ -142,7 +142,7 @@ class _Look:
         return {"points": points, "limit": limit}
 
     def _limit(self, group: list[Record]) -> str:
-        """Which processor was busy nearly all the time."""
+        """Which processor was busy nearly all the time; if none was, tasks waited for messages, one after the other."""
 
         def share(of: str, by: float) -> float:
             return _median(float(r["spending"][of] or 0.0) / (by * r["spending"]["seconds"]) for r in group)
@@ -154,7 +154,7 @@ class _Look:
             return "scheduler"
         if share("worker_cpu", max(group[0]["layout"]["processes"], 1)) >= _BUSY:
             return "workers"
-        return "cores" if whole >= _BUSY else "none"
+        return "cores" if whole >= _BUSY else "latency"
 
 
 def _base(groups: list[list[Record]], group: list[Record]) -> list[Record] | None:

@@ -110,6 +110,10 @@ class ThermodynamicSection(Section):
     """The lift on regions of every size, and its price: runs of 1, 2, 4 … sites up to the whole lattice, on one field."""
 
     shapes: _Shapes = Field(default=(), description="lattices, each a field of its own")
+    replicas: _Counts = Field(
+        default=(),
+        description="independent fields of each shape, counted together; default 1, the further ones on the first layout",
+    )
     layouts: _FixedLayouts = Field(default=((1, 1),), description=_PAIRS)
     regions: _Counts = Field(
         default=(), description="sites of regions of the first lattice on which the engine itself lifts and erases"

@@ -142,6 +142,9 @@ def _check_thermodynamic(study: Study) -> Iterator[Finding]:
         yield Finding(("thermodynamic", "shapes"), found, expected, "leave [thermodynamic] out, or change [field]")
     if study.field.mean <= 0:
         yield Finding(("field", "mean"), show(study.field.mean), "more than 0 quanta a site, to lift any", "raise it")
+    if section.replicas and len(section.replicas) != len(section.shapes):
+        expected = f"as many numbers as there are shapes ({len(section.shapes)})"
+        yield Finding(("thermodynamic", "replicas"), show(section.replicas), expected, "write one for each shape")
     for number, shape in enumerate(section.shapes):
         path = ("thermodynamic", "shapes", number)
         if len(shape) < 2:
@@ -206,7 +209,7 @@ _CHECKS: Checks = {
     **{partial(_check_layouts, name, key): f"{name}.{key}" for name, key in _LAYOUTS},
     _check_chunks: "field.shape strong.chunks granularity.chunks",
     _check_scheduler: "scheduler.shape scheduler.regions",
-    _check_thermodynamic: "thermodynamic.shapes thermodynamic.regions field.initial field.edges field.mean",
+    _check_thermodynamic: "thermodynamic.shapes thermodynamic.replicas thermodynamic.regions field.initial field.edges field.mean",
     _check_charged: "charged.fields charged.region charged.hot charged.cold charged.gears",
     _check_cycles: "run.cycles",
     _check_anything: "strong.layouts weak.layouts granularity.chunks scheduler.workers thermodynamic.shapes charged.fields",

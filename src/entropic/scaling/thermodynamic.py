@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from entropic.scaling.cells import field_name
 from entropic.scaling.laws import Demon, NetLaw, chernoff_p
 from entropic.scaling.measure import demon_of
 from entropic.scaling.statistics import binomial_p, clopper_pearson, interval, least_bound, normal_p
@@ -49,7 +50,7 @@ def analyse_fields(study: Study, records: Sequence[Record]) -> Evidence:
     demon, confidence = demon_of(study.base), study.study.confidence
     fields, tests = [], []
     for shape in study.thermodynamic.shapes:
-        mine = [r for r in cells if r["varied"].startswith(f"field-{'x'.join(map(str, shape))}-")]
+        mine = [r for r in cells if r["varied"].startswith((f"{field_name(shape)}-", f"{field_name(shape)}."))]
         if mine:
             field, more = _field(demon, shape, mine, confidence)
             fields.append(field)
@@ -81,30 +82,29 @@ def _first_of_each(cells: Sequence[Record]) -> list[Record]:
 def _field(
     demon: Demon, shape: tuple[int, ...], cells: Sequence[Record], confidence: float
 ) -> tuple[dict[str, Any], list[Test]]:
-    tally, sites = cells[0]["tally"], math.prod(shape)
-    name = " × ".join(map(str, shape))
-    p_ones = binomial_p(tally["ones"], sites, demon.chance)
+    tallies, sites = [r["tally"] for r in _first_of_each(cells)], math.prod(shape)
+    name, ones = " × ".join(map(str, shape)), sum(tally["ones"] for tally in tallies)
+    p_ones = binomial_p(ones, sites * len(tallies), demon.chance)
     tests = [Test("work", f"ones of {name}", p_ones)]
-    scales = []
-    for scale in tally["scales"]:
-        row = {"sites": scale["sites"], "regions": scale["regions"], **_prices(demon, [scale], confidence)}
+    scales = _pooled(demon, tallies, confidence)
+    for row in scales:
         row["raw"]["p"] = p_ones  # the same ones at every scale: no test of its own
-        scales.append(row)
-        what = f"regions of {scale['sites']} sites, {name}"
+        what = f"regions of {row['sites']} sites, {name}"
         tests.append(Test("net", f"{what}, infinite bath", row["landauer"]["p"]))
         if row["own"]:
             tests.append(Test("net", f"{what}, own bath", row["own"]["p"]))
-    demons = _demons(demon, tally["demons"], confidence)
+    demons = _demons(demon, [entry for tally in tallies for entry in tally["demons"]], confidence)
     for row in demons:
         what = f"demons of {row['sites']} sites, {row['price']} price, {name}"
         tests.append(Test("violation", what, row["p"]))
     field = {
         "shape": list(shape),
         "sites": sites,
-        "layouts": [r["layout"]["name"] for r in cells],
-        "digest": cells[0]["digest"]["field"],
-        "ones": tally["ones"],
-        "gross": demon.threshold * tally["ones"] / sites,
+        "replicas": len(tallies),
+        "layouts": sorted({r["layout"]["name"] for r in cells}),
+        "digests": [r["digest"]["field"] for r in _first_of_each(cells)],
+        "ones": ones,
+        "gross": demon.threshold * ones / (sites * len(tallies)),
         "gross_exact": demon.gross,
         "p": p_ones,
         "scales": scales,
@@ -177,7 +177,7 @@ def _demons(demon: Demon, counted: Sequence[Record], confidence: float) -> list[
 
 
 def _pooled(demon: Demon, tallies: Sequence[Record], confidence: float) -> list[dict[str, Any]]:
-    """Each size of regions, all fields together: they are independent draws."""
+    """Each size of regions, some fields together: they are independent draws."""
     by_size: dict[int, list[Record]] = {}
     for tally in tallies:
         for scale in tally["scales"]:
@@ -224,12 +224,10 @@ def _equivalence(
 
 def _engine(study: Study, records: Sequence[Record]) -> list[dict[str, Any]]:
     """The engine's own lift and erasure against the count of the same field: integers that must be equal."""
-    counted = {}
+    first, counted = f"{field_name(study.thermodynamic.shapes[0])}-", {}
     for record in records:
-        if record["kind"] == "field" and record["state"] == "done":
-            shape = "x".join(map(str, study.thermodynamic.shapes[0]))
-            if record["varied"].startswith(f"field-{shape}-"):
-                counted = {scale["sites"]: scale for scale in record["tally"]["scales"]}
+        if record["kind"] == "field" and record["state"] == "done" and record["varied"].startswith(first):
+            counted = {scale["sites"]: scale for scale in record["tally"]["scales"]}
     rows = []
     for record in records:
         if record["kind"] != "region" or record["state"] != "done":
