@@ -51,7 +51,7 @@ bench: .venv/.dev ## how fast kernels and engine are, beside their peers (a quar
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra build --extra dashboard pyproject.toml -o requirements.lock
+	  --extra build --extra dashboard --extra report pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 

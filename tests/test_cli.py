@@ -28,6 +28,7 @@ from entropic.cli import cli
 from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations, verify
+from entropic.report.live import Watch
 
 CONFIG = """
 [field]
@@ -214,9 +215,10 @@ def test_progress_tells_rate_and_time_left(terminal: bool, monkeypatch: pytest.M
     monkeypatch.setattr(progress_module, "_LINE_SECONDS", 3.0)
     file = io.StringIO()
     console = Console(file=file, force_terminal=terminal, width=150)
-    with progress_module.progress(console, 1000, 10**6, lambda: clock[0]) as show:
+    watch = Watch(1000, 10**6, lambda: (2, 1), lambda: clock[0])
+    with progress_module.followed(console, watch, None, lambda: False) as observer:
         for cycle in (500, 501, 502, 503, 504, 505, 506):
-            show(cycle)
+            observer.progress(cycle)
             clock[0] += 1.0
     text = file.getvalue()
     assert "site-cycles/s" in text and "left" in text

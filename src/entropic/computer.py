@@ -295,7 +295,7 @@ class EntropicComputer:
         for block, rows in zip(self.grid.blocks, self.executor.gather(drive.each("books", _books)), strict=True):
             for row in rows:
                 ledger.enter(row, block.region_ids)
-        assert ledger.complete
+        ledger.require_complete()
         if writes_tape(self.config) and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)

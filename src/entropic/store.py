@@ -27,7 +27,7 @@ from entropic.provenance import provenance
 from entropic.records import cut_records
 from entropic.series import FLOWS, SERIES, flow
 
-__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow"]
+__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow", "write_json"]
 
 _SERIES = (*SERIES, "cycle")
 
@@ -49,6 +49,17 @@ def _remove(place: Path) -> None:
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=indent)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
 
 
 @final
@@ -195,15 +206,9 @@ class RunStore:
         except ConfigError as error:
             raise StoreError(f"{self.path}/config.toml is damaged: {error}", "restore it from a copy") from error
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
         """Write a JSON file whole or not at all."""
-        temporary = self.path / f".{name}.tmp"
-        with temporary.open("w") as file:
-            json.dump(content, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self.path / name)
+        write_json(self.path / name, content, indent)
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:

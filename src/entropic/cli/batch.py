@@ -127,7 +127,7 @@ def carry_on(run: Path, began: int | None, node: int, chunks: tuple[int, ...] | 
     cluster, began = ClusterFile.from_toml(directory / "cluster.toml"), began or int(time.time())
     deadline = float(began + cluster.job.seconds - cluster.job.warning) if cluster.has_queue else float("inf")
     session = Session(directory, inside=True, plain_tcp=plain_tcp, began=began)
-    stop = Stop(deadline)
+    stop = Stop(deadline=deadline)
     signal.signal(signal.SIGUSR1, stop.end_now)
     if node:
         join_cluster(cluster, session)

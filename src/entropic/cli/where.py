@@ -6,31 +6,37 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import click
 import psutil
 
 from entropic.batch.file import ClusterFile
-from entropic.cli.progress import progress
+from entropic.cli.progress import followed
 from entropic.cli.show import err
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.cluster_start import Session
 from entropic.engine.plan import Plan, make_plan
+from entropic.engine.timeline import recorded
 from entropic.errors import UsageError
+from entropic.report.live import LiveServer, Watch
 from entropic.store import RunStore
 
 __all__ = [
+    "Follow",
     "Stop",
     "chosen_place",
     "chunks_option",
     "cluster_option",
     "connected",
     "execute",
+    "follow_options",
+    "following",
     "free_memory",
     "job_directory",
     "plain_tcp_option",
@@ -104,6 +110,34 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def follow_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option("--live", is_flag=True, help="Serve a page of the run on this machine while it goes on."),
+        click.option("--timeline", is_flag=True, help="Note what ran where and when, for 'entropic report'."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+@final
+@dataclass(frozen=True)
+class Follow:
+    """How a run is followed: by the page of ``server``, by notes of its tasks."""
+
+    server: LiveServer | None = None
+    timeline: bool = False
+
+
+@contextmanager
+def following(live: bool, timeline: bool) -> Iterator[Follow]:
+    """What `follow_options` ask for; says where the page is."""
+    with LiveServer() if live else nullcontext() as server:
+        if server is not None:
+            err.print(f"live: {server.address}", soft_wrap=True)
+        yield Follow(server, timeline)
+
+
 def job_directory(run: Path) -> Path:
     """Where scripts, logs and certificates of a run's jobs are."""
     return run.parent / f"{run.name}.job"
@@ -151,12 +185,15 @@ class Stop:
 
     Parameters
     ----------
+    what : str
+        What is done when one comes.
     deadline : float
         When a job's time is up, s since 1970; SIGUSR1 says that it is up now.
     """
 
-    def __init__(self, deadline: float = float("inf")) -> None:
+    def __init__(self, what: str = "writing a checkpoint", deadline: float = float("inf")) -> None:
         self.asked = False
+        self.what = what
         self._deadline = deadline
 
     def __call__(self) -> bool:
@@ -174,7 +211,7 @@ class Stop:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
+        err.print(f"[yellow]stopping: {self.what} (once more to end at once)[/]")
 
     @contextmanager
     def listening(self) -> Iterator[Stop]:
@@ -184,12 +221,6 @@ class Stop:
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
-
-
-@contextmanager
-def _observed(config: Config, booked: Callable[[RunStore, int], None] | None, stop: Stop) -> Iterator[Observer]:
-    with progress(err, config.run.cycles, config.field.sites) as show:
-        yield Observer(progress=show, booked=booked or (lambda store, cycle: None), stop=stop)
 
 
 def planned(config: Config, where: Where, chunks: tuple[int, ...] | None) -> Plan:
@@ -207,13 +238,19 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
+    live: bool = False,
+    timeline: bool = False,
     stop: Stop | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
-    with connected(where) as executor, (stop or Stop()).listening() as listening:
-        return run_on(executor, config, where, chunks, start, listening)
+    with (
+        connected(where) as executor,
+        following(live, timeline) as follow,
+        (stop or Stop()).listening() as listening,
+    ):
+        return run_on(executor, config, where, chunks, start, listening, follow=follow)
 
 
 @contextmanager
@@ -233,6 +270,7 @@ def run_on(
     start: Callable[..., EntropicComputer],
     stop: Stop,
     booked: Callable[[RunStore, int], None] | None = None,
+    follow: Follow = Follow(),
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     plan = plan_for(config, where, executor, chunks)
@@ -240,9 +278,16 @@ def run_on(
         f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
         f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
     )
-    with _observed(config, booked, stop) as observer:
+    watch = Watch(config.run.cycles, config.field.sites, lambda: (executor.present, executor.threads))
+    if follow.server is not None:
+        follow.server.show(watch)
+    with followed(err, watch, booked, stop, follow.server is not None) as observer:
         computer = start(executor, plan.chunks, plan.epoch, observer)
-        return computer, computer.run()
+        with recorded(executor) if follow.timeline else nullcontext() as noted:
+            summary = computer.run()
+            if noted is not None:
+                computer.store.write_json("timeline.json", noted(), indent=None)
+        return computer, summary
 
 
 def plan_for(config: Config, where: Where, executor: DaskExecutor, chunks: tuple[int, ...] | None) -> Plan:

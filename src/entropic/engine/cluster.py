@@ -35,10 +35,14 @@ _RESTART = "start it again, then run 'entropic resume'"
 
 
 class Executor(Protocol):
-    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls."""
+    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls.
+
+    ``workers`` of ``threads`` were there at first, ``present`` of them were when last looked at.
+    """
 
     workers: int
     threads: int
+    present: int
     address: str | None
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -63,6 +67,7 @@ class SerialExecutor:
 
     workers = 1
     threads = 1
+    present = 1
     address: str | None = None
 
     def __init__(self) -> None:
@@ -132,7 +137,7 @@ class DaskExecutor:
         self._owners: list[str] = []
         self._addresses = self._workers()
         info = self._info()
-        self.workers = len(self._addresses)
+        self.workers = self.present = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
         self._looked = self._alive = 0.0
@@ -200,7 +205,9 @@ class DaskExecutor:
         self._watch()
         self._tend()
         self._looked = time.monotonic()
-        if addresses := sorted(self._info()):
+        addresses = sorted(self._info())
+        self.present = len(addresses)
+        if addresses:
             self._alive = time.monotonic()
             self._settle(addresses)
         elif time.monotonic() - self._alive > self._quiet:
