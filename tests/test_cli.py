@@ -182,7 +182,7 @@ def test_interrupt_while_the_cluster_starts(config: Path, tmp_path: Path) -> Non
 
 def examples(command: click.Command) -> list[list[str]]:
     """Arguments of the examples in a command's help, without `entropic`."""
-    lines = [line.split("#")[0].split(">")[0].strip() for line in (command.help or "").splitlines()]
+    lines = [re.split("[#>|]", line)[0].strip() for line in (command.help or "").splitlines()]
     return [shlex.split(line)[1:] for line in lines if line.startswith("entropic ")]
 
 

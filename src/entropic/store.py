@@ -93,7 +93,7 @@ class RunStore:
                 f"{path} exists already.", "give another --out, remove it, or go on with 'entropic resume'"
             )
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # no one else reads it, unless its owner says so
             (path / "checkpoints").mkdir()
             store = cls(path)
             store.lock()

@@ -91,7 +91,7 @@ def _lay_out(run: Path, config: Config, cluster: ClusterFile, file: str, text: s
         raise UsageError(f"{run} exists already, with another configuration.", "give another --out")
     directory = job_directory(run)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         (directory / "config.toml").write_text(config.to_toml())
         (directory / "cluster.toml").write_text(cluster.text)
         Path(file).write_text(text)
@@ -238,7 +238,8 @@ def certificates(directory: Path) -> None:
 
     \b
     Examples:
-      entropic certificates tls
+      entropic certificates tls > tls.env
+      entropic certificates ~/certificates
       kubectl create secret generic entropic-tls --from-file=tls
     """
     if directory.exists():

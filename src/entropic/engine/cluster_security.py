@@ -25,7 +25,7 @@ def private_directory(path: Path) -> Path:
         It cannot be made, or the file system keeps no modes.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.mkdir(mode=0o700)
         path.chmod(0o700)  # whatever the umask, or a default access list, says
         mode, owner = stat.S_IMODE(path.stat().st_mode), path.stat().st_uid

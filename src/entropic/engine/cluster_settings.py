@@ -28,4 +28,10 @@ def cluster_settings(quiet: float = QUIET_SECONDS) -> dict[str, Any]:
         "distributed.scheduler.work-stealing": False,  # blocks have owners
         "distributed.scheduler.no-workers-timeout": f"{int(quiet)}s",
         "distributed.scheduler.allowed-failures": 3,
+        # On loopback, for whoever is on this host: what the dashboard shows, and no proxy to anywhere else.
+        "distributed.scheduler.http.routes": [
+            "distributed.http.scheduler.info",
+            "distributed.http.health",
+            "distributed.http.statics",
+        ],
     }
