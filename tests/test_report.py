@@ -384,7 +384,7 @@ def test_colours_can_be_told_from_the_ground() -> None:
         for name in set(scheme) - {"ground", "grid"}:
             assert contrast(scheme[name], scheme["ground"]) >= 3, name
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert len(set(kind_roles("abcdefgh").values())) == 8
+    assert len(set(kind_roles("abcdefghi").values())) == 9
 
 
 @pytest.mark.parametrize(

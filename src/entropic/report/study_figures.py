@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -239,12 +240,14 @@ def _efficiency(study: Record) -> Figure:
             lines = _spread(study[kind]["points"], "efficiency")
             x = np.unique(np.concatenate([line.x for line in lines]))
             panels.append(Panel((*lines, Line("ideal", x, np.ones(x.size), "net")), f"efficiency, {label}"))
-    every = [line for panel in panels for line in panel.lines]
-    worst, most = min(float(np.nanmin(line.y)) for line in every), max(int(line.x.max()) for line in every)
+    points = [point for kind in ("strong", "weak") if study[kind] is not None for point in study[kind]["points"]]
+    fair = [point["efficiency"]["value"] for point in points if not point["oversubscribed"]]
+    most = max(point["layout"]["slots"] for point in points)
     return Figure(
         "efficiency",
         "Efficiency: speed-up over threads",
-        f"Of what the threads could do ideally, {worst:.0%} is done by the worst of the layouts.",
+        f"Of what the threads could do ideally, {min(fair, default=math.nan):.0%} is done by the worst layout that has a core for "
+        "each thread.",
         Lines(tuple(panels), _SLOTS, x_log=most > _LINEAR),
     )
 
