@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -578,11 +579,19 @@ def finished(text: str, path: Path, observer: StudyObserver | None = None) -> di
     return analyse(store)
 
 
-def test_a_sound_study(tmp_path: Path) -> None:
-    summary = finished(TINY, tmp_path / "s")
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny study, run to its end."""
+    path = tmp_path_factory.mktemp("sound") / "s"
+    finished(TINY, path)
+    return path
+
+
+def test_a_sound_study(sound: Path) -> None:
+    summary = analyse(StudyStore.open(sound))
     assert summary["verdict"]["trusted"] and summary["verdict"]["faults"] == []
     assert [outcome["same"] for outcome in summary["outcomes"]] == [True]
-    assert len(list((tmp_path / "s" / "outcomes").iterdir())) == 1
+    assert len(list((sound / "outcomes").iterdir())) == 1
     assert summary["study"]["complete"] and summary["verdict"]["word"] == NOT_SETTLED  # nothing thermodynamic was asked
 
 
@@ -715,9 +724,9 @@ def test_typed_entry_errors() -> None:
         assert "cycle 3" in str(error) and "4, 5" in str(error)
 
 
-def test_interrupted_and_resumed(tmp_path: Path) -> None:
+def test_interrupted_and_resumed(sound: Path, tmp_path: Path) -> None:
     """Stopped after every second cell, and within cells: what is on disk is never run again, and all comes out the same."""
-    whole = finished(TINY, tmp_path / "whole")
+    whole = analyse(StudyStore.open(sound))
     names: list[str] = []
     for _ in range(9):
         begun: list[str] = []
@@ -762,8 +771,8 @@ def test_a_cell_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     write_results(store, summary)
 
 
-def test_a_damaged_cell(tmp_path: Path) -> None:
-    finished(TINY, tmp_path / "s")
+def test_a_damaged_cell(sound: Path, tmp_path: Path) -> None:
+    shutil.copytree(sound, tmp_path / "s")
     path = tmp_path / "s" / "cells" / "strong-0x1-r1.json"
     path.write_text(path.read_text()[:100])
     with pytest.raises(Exception, match="remove it, and run the study again") as caught:
@@ -818,7 +827,7 @@ def test_plan_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_smoke_study(tmp_path: Path) -> None:
+def test_smoke_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of it, on real processes; everything that docs/scaling.md names is there."""
     made = subprocess.run(
         command(SMOKE, "--out", "s", "--json", "--set", "study.repeats=1"),
@@ -845,9 +854,10 @@ def test_smoke_study(tmp_path: Path) -> None:
         rows = results[["net_landauer", "net_landauer_exact", "scale_sites"]].to_dataframe()
         assert rows["scale_sites"].max() == 64 * 64 * 32 and np.isfinite(rows["net_landauer"]).all()
         assert all("long_name" in results[name].attrs for name in results.variables)
-    shown = subprocess.run(command("s"), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
-    assert shown.returncode == 0, shown.stderr
-    assert verdict["word"] in shown.stdout and "scheduler's limit" in shown.stdout
+    monkeypatch.chdir(tmp_path)
+    shown = entropic_("scale", "s")
+    assert shown.code == 0, shown.errors
+    assert verdict["word"] in shown.output and "scheduler's limit" in shown.output
 
 
 @pytest.mark.parametrize(
