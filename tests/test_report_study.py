@@ -34,10 +34,10 @@ checkpoint_every = 4
 [demon]
 threshold = 10
 [strong]
-layouts = [[0, 1], [1, 1], [1, 2]]
+layouts = [[1, 1], [1, 2]]
 [granularity]
 layout = [1, 1]
-chunks = [[4, 4], [1, 4], [1, 1]]
+chunks = [[4, 4], [1, 1]]
 [thermodynamic]
 shapes = [[32, 32, 32]]
 layouts = [[0, 1]]

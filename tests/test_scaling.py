@@ -483,11 +483,11 @@ def judged(records: list[dict[str, Any]], faults: Sequence[dict[str, Any]] = ())
 
 
 def test_false_alarms_of_the_verdict() -> None:
-    """80 sound studies at a rate of 10 %: exact binomial, and the rest settle that scale changes nothing."""
-    words = [judged([field_record(shape, 3 * k + i) for i, shape in enumerate(SHAPES)])["word"] for k in range(80)]
+    """60 sound studies at a rate of 10 %: exact binomial, and the rest settle that scale changes nothing."""
+    words = [judged([field_record(shape, 3 * k + i) for i, shape in enumerate(SHAPES)])["word"] for k in range(60)]
     assert set(words) <= {NOTHING, NOT_SETTLED, SOMETHING}
-    assert stats.binom.sf(words.count(SOMETHING) - 1, 80, 0.1) > CERTAIN
-    assert words.count(NOTHING) > 60
+    assert stats.binom.sf(words.count(SOMETHING) - 1, 60, 0.1) > CERTAIN
+    assert words.count(NOTHING) > 45
 
 
 def test_replicas_are_counted_together() -> None:
@@ -670,14 +670,15 @@ def on_one(layout: str) -> str:
 def test_one_worker_computes_one_pair_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real cluster of two processes: energy is conserved, every law holds, and still it is found."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
-    with spoiled(monkeypatch, "block", FOURTH.format(layout="2x1"), wrong_pair) as observer:
-        summary = finished(on_one("2x1"), tmp_path / "s", observer)
+    spoilt = "strong-2x1-c1.4-r1"
+    with spoiled(monkeypatch, "block", spoilt, wrong_pair) as observer:
+        summary = finished(on_one("2x1").replace("repeats = 2", "repeats = 1"), tmp_path / "s", observer)
     verdict = summary["verdict"]
     assert verdict["word"] == NOT_TRUSTED
     (fault,) = verdict["faults"]
-    assert (fault["cell"], fault["cycle"], fault["region"]) == (FOURTH.format(layout="2x1"), 4, 8)
+    assert (fault["cell"], fault["cycle"], fault["region"]) == (spoilt, 4, 8)
     assert fault["kind"] == "differs" and fault["account"] == "counts"
-    assert "cell strong-2x1-c1.4-r2, region 8, cycle 4" in verdict["sentence"]
+    assert "cell strong-2x1-c1.4-r1, region 8, cycle 4" in verdict["sentence"]
     assert len(list((tmp_path / "s" / "outcomes").iterdir())) == 2
     assert all(law["holds"] for cell in summary["cells"] for law in cell["laws"])
 
@@ -787,7 +788,7 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "entropic.cli", "scale", *map(str, arguments)]
 
 
-def test_ctrl_c_and_again(tmp_path: Path) -> None:
+def test_ctrl_c_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s.toml").write_text(TINY.replace("cycles = 6", "cycles = 60").replace("[[0, 1], [1, 2]]", "[[0, 1]]"))
     process = subprocess.Popen(command("s.toml"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     cells = tmp_path / "runs" / "tiny" / "cells"
@@ -800,11 +801,10 @@ def test_ctrl_c_and_again(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert "entropic scale" in errors and "Traceback" not in errors
     assert 2 <= len(kept) < 4
-    again = subprocess.run(
-        command("s.toml", "--json"), cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False
-    )
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["study"]["cells"] == 4
+    monkeypatch.chdir(tmp_path)
+    again = entropic_("scale", "s.toml", "--json")
+    assert again.code == 0, again.errors
+    assert json.loads(again.output)["study"]["cells"] == 4
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
