@@ -801,6 +801,11 @@ def test_ctrl_c_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert process.returncode == 130, errors
     assert "entropic scale" in errors and "Traceback" not in errors
     assert 2 <= len(kept) < 4
+    page = entropic_("report", str(cells.parent), "-o", str(tmp_path / "page.html"))
+    assert page.code == 2 and "not been judged" in page.errors
+    judged_so_far = json.loads(entropic_("scale", str(cells.parent), "--judge", "--json").output)
+    assert not judged_so_far["study"]["complete"] and judged_so_far["study"]["cells"] == len(kept)
+    assert judged_so_far["verdict"]["word"] == NOT_SETTLED
     monkeypatch.chdir(tmp_path)
     again = entropic_("scale", "s.toml", "--json")
     assert again.code == 0, again.errors
