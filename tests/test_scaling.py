@@ -762,6 +762,18 @@ def test_another_study_in_the_directory(tmp_path: Path) -> None:
         StudyStore.open(tmp_path / "t")
 
 
+def test_a_study_of_which_nothing_is_done(tmp_path: Path) -> None:
+    """No question is answered; it can be printed, and has a page."""
+    (tmp_path / "s.toml").write_text(TINY)
+    done = entropic_("scale", str(tmp_path / "s.toml"), "--judge", "--out", str(tmp_path / "s"))
+    assert done.code == 0 and "no cell is done" in done.output
+    assert {
+        check["holds"] for check in json.loads((tmp_path / "s" / "study.json").read_text())["verdict"]["checks"]
+    } == {None}
+    page = entropic_("report", str(tmp_path / "s"), "-o", str(tmp_path / "s.html"))
+    assert page.code == 0, page.errors
+
+
 def test_a_cell_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     store = StudyStore.enter(tmp_path / "s", Study.from_text(TINY))
     run_study(store, lambda: 1 << 20, StudyObserver())
@@ -862,6 +874,8 @@ def test_smoke_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = entropic_("scale", "s")
     assert shown.code == 0, shown.errors
+    page = entropic_("report", "s", "-o", "s.html")  # of one repeat, without intervals
+    assert page.code == 0, page.errors
     assert verdict["word"] in shown.output and "scheduler's limit" in shown.output
 
 

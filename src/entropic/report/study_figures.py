@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from entropic.report.charts import Figure, Line, Lines, Panel, Stacks
-from entropic.report.tables import near, number
+from entropic.report.tables import near, number, spanned
 
 __all__ = ["loss_figure", "model_figure", "scaling_figures", "thermodynamic_figures"]
 
@@ -215,8 +215,8 @@ def _speedup(strong: Record) -> Figure:
     return Figure(
         "speedup",
         "Speed-up on a fixed field",
-        f"The best layout, {best['layout']['name']}, is {near(best['speedup']['value'])} times as fast as the reference"
-        f" ({near(best['speedup']['low'])} to {near(best['speedup']['high'])}).{_fitted(strong['fits'])}",
+        f"The best layout, {best['layout']['name']}, is {spanned(best['speedup'])} times as fast as the "
+        f"reference.{_fitted(strong['fits'])}",
         Lines((Panel(tuple(lines), "speed-up", y_log=most > _LINEAR),), _SLOTS, x_log=most > _LINEAR),
         "Medians with bootstrap intervals; curves beyond the layouts that were run are predictions, with their intervals.",
     )
@@ -225,7 +225,7 @@ def _speedup(strong: Record) -> Figure:
 def _fitted(fits: Sequence[Record]) -> str:
     said = [
         f" {'Amdahl' if fit['law'] == 'amdahl' else 'Universal Scalability'} ({fit['family']}): serial share "
-        f"{near(fit['serial']['value'])} ({near(fit['serial']['low'])} to {near(fit['serial']['high'])})"
+        f"{spanned(fit['serial'])}"
         + (f", crosstalk {near(fit['crosstalk']['value'])}" if fit["crosstalk"] else "")
         + "."
         for fit in fits
