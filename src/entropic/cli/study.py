@@ -26,8 +26,11 @@ __all__ = ["scale"]
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change the study.")
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Study directory (default: runs/NAME).")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--judge", "judge_only", is_flag=True, help="Judge the cells that are done, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, plan_only: bool, as_json: bool) -> None:
+def scale(
+    study_file: Path, overrides: tuple[str, ...], target: Path | None, plan_only: bool, judge_only: bool, as_json: bool
+) -> None:
     """Run a scaling study and judge it: speed, trust, and whether scale changes the outcome.
 
     Give the file, or the directory of a study that was interrupted: cells that are done are kept.  Exit code 3 if the study is not to be
@@ -38,6 +41,7 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, pla
       entropic scale studies/default.toml
       entropic scale studies/deep.toml --plan
       entropic scale studies/default.toml --set study.repeats=7 --out runs/seven
+      entropic scale runs/default --judge
       entropic scale runs/default --json > study.json
     """
     # These bring scipy and xarray, which no other command needs.
@@ -67,8 +71,9 @@ def scale(study_file: Path, overrides: tuple[str, ...], target: Path | None, pla
         return
     if not study_file.is_dir():
         store = StudyStore.enter(target or Path("runs") / study.study.name, study)
-    with _observed() as observer:
-        run_study(store, free_memory, observer)
+    if not judge_only:
+        with _observed() as observer:
+            run_study(store, free_memory, observer)
     err.print("analysing")
     summary = analyse(store)
     write_results(store, summary)

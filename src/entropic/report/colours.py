@@ -40,7 +40,7 @@ LIGHT = {name: light for name, (light, _) in _PAIRS.items()} | {r: _PAIRS[c][0] 
 DARK = {name: dark for name, (_, dark) in _PAIRS.items()} | {r: _PAIRS[c][1] for r, c in _ROLES.items()}
 
 
-_KINDS = ("blue", "amber", "green", "purple", "teal", "red", "brown", "muted")
+_KINDS = ("blue", "amber", "green", "purple", "teal", "red", "brown", "muted", "ink")
 
 
 def kind_roles(kinds: Iterable[str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def rendered(page: Page) -> str:
         root = drawn(figure.chart)
         document.add_root(root)
         places[root.id] = f"{name}-plot"
-    documents, (item,) = standalone_docs_json_and_render_items(document.roots)
+    documents, items = standalone_docs_json_and_render_items(document.roots)  # no item, if there is no figure
     environment = Environment(
         loader=PackageLoader("entropic.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -51,7 +51,7 @@ def rendered(page: Page) -> str:
         script=Markup(_template("page.js")),
         bokeh=Markup("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)),
         documents=Markup(_for_script(documents)),
-        places=[{**item.to_json(), "roots": places}],
+        places=[{**item.to_json(), "roots": places} for item in items],
     )
 
 

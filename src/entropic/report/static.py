@@ -210,5 +210,5 @@ def _(chart: Stacks) -> Canvas:
     place.invert_yaxis()
     place.set_xlabel(chart.x_label)
     place.xaxis.set_major_formatter(PercentFormatter(1.0, 0))
-    place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0.2)
+    place.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     return canvas

@@ -12,7 +12,7 @@ from entropic.errors import StoreError
 from entropic.report.facts import origin_rows
 from entropic.report.parts import Listing, Page, Part, Section, Verdict
 from entropic.report.study_figures import loss_figure, model_figure, scaling_figures, thermodynamic_figures
-from entropic.report.tables import Cell, Table, counted
+from entropic.report.tables import Cell, Table, counted, spanned
 
 __all__ = ["study_page"]
 
@@ -99,11 +99,12 @@ def _null(study: Record) -> str:
     if null is None:
         return ""
     ratio = null["ratio"]
-    equal = "as they should be" if null["equal"] else "although they are the same: the machine was not quiet"
-    return (
-        f"The same cell twice under two names, layout {null['layout']}: times are {ratio['value']:.3g} to 1 "
-        f"({ratio['low']:.3g} to {ratio['high']:.3g}), {'equal' if null['equal'] else 'different'} {equal}."
-    )
+    equal = {
+        True: ", equal as they should be",
+        False: ", different although they are the same: the machine was not quiet",
+        None: "; with one repeat it has no interval",
+    }[null["equal"]]
+    return f"The same cell twice under two names, layout {null['layout']}: the ratio of their times is {spanned(ratio)}{equal}."
 
 
 def _model(study: Record, figures: tuple[Any, ...]) -> Section:
@@ -125,7 +126,7 @@ def _model(study: Record, figures: tuple[Any, ...]) -> Section:
         seconds = target["seconds"]
         lead = (
             f"A run of {target['cycles']} cycles with {target['workers']:,} workers and {target['sites']:.3g} sites would "
-            f"take {seconds['value']:,.0f} s ({seconds['low']:,.0f} to {seconds['high']:,.0f}), limited by "
+            f"take {spanned(seconds)} s, limited by "
             f"{target['limited_by']}."
         )
     return Section("model", "A model of larger runs", lead, figures, tuple(tables))
@@ -178,7 +179,7 @@ def _origin(path: Path, study: Record) -> Section:
     for key in ("cores", "memory_bytes", "processor"):
         if environment.get(key) is not None:
             rows.append((key.replace("_", " "), environment[key]))
-    if load:
+    if load and load["median"] is not None:
         rows.append(
             ("load when cells began", f"{load['least']:.2g} to {load['most']:.2g}, median {load['median']:.2g}")
         )

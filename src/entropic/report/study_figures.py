@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from entropic.report.charts import Figure, Line, Lines, Panel, Stacks
-from entropic.report.tables import near, number
+from entropic.report.tables import near, number, spanned
 
 __all__ = ["loss_figure", "model_figure", "scaling_figures", "thermodynamic_figures"]
 
@@ -214,8 +215,8 @@ def _speedup(strong: Record) -> Figure:
     return Figure(
         "speedup",
         "Speed-up on a fixed field",
-        f"The best layout, {best['layout']['name']}, is {near(best['speedup']['value'])} times as fast as the reference"
-        f" ({near(best['speedup']['low'])} to {near(best['speedup']['high'])}).{_fitted(strong['fits'])}",
+        f"The best layout, {best['layout']['name']}, is {spanned(best['speedup'])} times as fast as the "
+        f"reference.{_fitted(strong['fits'])}",
         Lines((Panel(tuple(lines), "speed-up", y_log=most > _LINEAR),), _SLOTS, x_log=most > _LINEAR),
         "Medians with bootstrap intervals; curves beyond the layouts that were run are predictions, with their intervals.",
     )
@@ -224,7 +225,7 @@ def _speedup(strong: Record) -> Figure:
 def _fitted(fits: Sequence[Record]) -> str:
     said = [
         f" {'Amdahl' if fit['law'] == 'amdahl' else 'Universal Scalability'} ({fit['family']}): serial share "
-        f"{near(fit['serial']['value'])} ({near(fit['serial']['low'])} to {near(fit['serial']['high'])})"
+        f"{spanned(fit['serial'])}"
         + (f", crosstalk {near(fit['crosstalk']['value'])}" if fit["crosstalk"] else "")
         + "."
         for fit in fits
@@ -239,12 +240,14 @@ def _efficiency(study: Record) -> Figure:
             lines = _spread(study[kind]["points"], "efficiency")
             x = np.unique(np.concatenate([line.x for line in lines]))
             panels.append(Panel((*lines, Line("ideal", x, np.ones(x.size), "net")), f"efficiency, {label}"))
-    every = [line for panel in panels for line in panel.lines]
-    worst, most = min(float(np.nanmin(line.y)) for line in every), max(int(line.x.max()) for line in every)
+    points = [point for kind in ("strong", "weak") if study[kind] is not None for point in study[kind]["points"]]
+    fair = [point["efficiency"]["value"] for point in points if not point["oversubscribed"]]
+    most = max(point["layout"]["slots"] for point in points)
     return Figure(
         "efficiency",
         "Efficiency: speed-up over threads",
-        f"Of what the threads could do ideally, {worst:.0%} is done by the worst of the layouts.",
+        f"Of what the threads could do ideally, {min(fair, default=math.nan):.0%} is done by the worst layout that has a core for "
+        "each thread.",
         Lines(tuple(panels), _SLOTS, x_log=most > _LINEAR),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, final
@@ -12,7 +12,7 @@ import numpy as np
 
 from entropic.report.charts import Bars, Chart, Line, Lines, Map, Sankey, Spans, Stacks
 
-__all__ = ["Cell", "Table", "counted", "near", "number", "table_of"]
+__all__ = ["Cell", "Table", "counted", "near", "number", "spanned", "table_of"]
 
 Cell = str | int | float | bool | None
 
@@ -58,6 +58,13 @@ def number(value: Cell, figures: int = 6) -> str:
 def near(value: float) -> str:
     """A number in a sentence: whole from a thousand on, else four figures."""
     return number(float(value), 4)
+
+
+def spanned(found: Mapping[str, float | None]) -> str:
+    """A value with its interval, if it has one, in a sentence."""
+    value, low, high = found["value"], found["low"], found["high"]
+    assert value is not None
+    return near(value) + ("" if low is None or high is None else f" ({near(low)} to {near(high)})")
 
 
 def counted(count: int, thing: str) -> str:
