@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + len(os.sched_getaffinity(0))))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test check bench docs lock clean
+.PHONY: help setup demo demo-seed test test-hpc check bench docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ demo-seed: .venv/.run ## the demonstration at the original's full size: 1e9 site
 test: .venv/.dev ## the test suite
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
+test-hpc: .venv/.dev ## the tests on real batch systems; as root it installs Debian's Slurm and others
+	tests/hpc/run $(BIN)/python
+
 check: .venv/.dev ## formatting, lint, types, import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,7 +51,7 @@ bench: .venv/.dev ## how fast kernels and engine are, beside their peers (a quar
 
 lock: ## renew the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra build --extra dashboard pyproject.toml -o requirements.lock
+	  --extra build --extra dashboard --extra report pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
 

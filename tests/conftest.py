@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from chromium import BLIND
+
 _MEMORY = Path("/dev/shm")
 _ROOM = 2 << 30  # bytes
 
@@ -29,6 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Temporary directories are in memory where there is room: the tests flush many thousands of files to disk."""
     if config.option.basetemp is None and os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Pages that no browser has looked at are not passed over in silence."""
+    blind = [report for report in terminalreporter.stats.get("skipped", []) if BLIND in str(report.longrepr)]
+    if blind:
+        words = f"{len(blind)} TESTS LOOKED AT NO PAGE: {BLIND}"
+        terminalreporter.write_sep("!", words, red=True, bold=True)
 
 
 # A field of 16 regions on which every part of the three acts still does something.

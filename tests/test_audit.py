@@ -309,6 +309,17 @@ def test_an_entry_booked_twice(account: str, copy: Callable[[str], Path]) -> Non
         assert caught(path)
 
 
+def test_more_lifted_than_there_is(copy: Callable[[str], Path]) -> None:
+    """Prices of records in regions that, by their books, hold less than nothing: the audit ends, and says so."""
+    path = copy("erased")
+
+    def much(values: NDArray[Any]) -> None:
+        values[2] += 10**6
+
+    edit(path / "books.zarr", "lift", much)
+    assert "first law" in {law.name for law in audit(path) if not law.holds}
+
+
 def test_a_row_booked_twice(copy: Callable[[str], Path]) -> None:
     """One account alone, or all of them; at the end, or in the middle; its cycle repeated, or numbered on."""
     rng = np.random.default_rng(8)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from entropic import special
 from entropic.config import Config
+from entropic.drivers import note_driver
 from entropic.engine.checkpoint import (
     Generation,
     begin,
@@ -221,6 +222,7 @@ class EntropicComputer:
             computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
             generation = newest_sound(store.checkpoints)
             with _room(store):
+                note_driver(store.path, generation.cycle)
                 store.truncate(generation.cycle)
                 store.link_field(generation.path)
                 if generation.cycle:
@@ -293,7 +295,7 @@ class EntropicComputer:
         for block, rows in zip(self.grid.blocks, self.executor.gather(drive.each("books", _books)), strict=True):
             for row in rows:
                 ledger.enter(row, block.region_ids)
-        assert ledger.complete
+        ledger.require_complete()
         if writes_tape(self.config) and not drive.rules.erase:
             self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)

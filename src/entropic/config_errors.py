@@ -24,6 +24,7 @@ __all__ = [
     "key_name",
     "nearest",
     "plain",
+    "refuse",
     "show",
     "toml_value",
     "validate_section",
@@ -136,6 +137,13 @@ class Origin:
             return Problem("--set", None, key, *finding[1:])
         line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None)
         return Problem(self.name, line, key, *finding[1:])
+
+
+def refuse(findings: Iterable[Finding], origin: Origin) -> None:
+    """Raise a `ConfigError` with all findings, in the file's order, if there are any."""
+    problems = [origin.problem(finding) for finding in findings]
+    if problems:
+        raise ConfigError(sorted(problems, key=lambda p: (p.file == "--set", p.line is None, p.line or 0, p.key)))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -277,7 +285,7 @@ def _remedy(key: str, value: object, info: FieldInfo) -> str:
     if info.annotation is bool and isinstance(value, str | int):
         yes = value == 1 or (isinstance(value, str) and value.lower() in {"true", "yes", "on", "1"})
         return f"write {key} = {'true' if yes else 'false'}"
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
+    if isinstance(value, str) and info.annotation is not str and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
         return "remove the quotes"
     if info.is_required() or info.default is None:
         return "correct the value"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from entropic.config import Config
 from entropic.errors import EntropicError
 
-__all__ = ["ACCOUNTS", "DoubleEntryError", "Ledger", "Row", "accounts"]
+__all__ = ["ACCOUNTS", "DoubleEntryError", "EntryError", "Ledger", "MissingEntryError", "Row", "accounts"]
 
 # name: (dtype, units, description).  Books hold those of the machines that are on (`accounts`).
 ACCOUNTS: dict[str, tuple[str, str, str]] = {
@@ -85,11 +85,42 @@ def accounts(config: Config) -> tuple[str, ...]:
     return tuple(name for name in ACCOUNTS if name not in off)
 
 
-@final
-class DoubleEntryError(EntropicError):
-    """An entry came twice with different amounts."""
+class EntryError(EntropicError):
+    """Entries of some regions and a cycle that are not as they must be.
+
+    Attributes
+    ----------
+    cycle : int
+    regions : tuple of int
+        The first few of them.
+    """
 
     exit_code = 3
+    _text = ""
+
+    def __init__(self, cycle: int, regions: tuple[int, ...]) -> None:
+        self.cycle, self.regions = cycle, regions
+        super().__init__(
+            f"entries of cycle {cycle} {self._text} (regions {', '.join(map(str, regions))} …).",
+            "a worker computed wrongly: run again, or without the worker",
+        )
+
+    def __reduce__(self) -> tuple[type[EntryError], tuple[int, tuple[int, ...]]]:
+        return (type(self), (self.cycle, self.regions))
+
+
+@final
+class DoubleEntryError(EntryError):
+    """An entry came twice with different amounts."""
+
+    _text = "came twice with different amounts"
+
+
+@final
+class MissingEntryError(EntryError):
+    """An entry never came."""
+
+    _text = "never came"
 
 
 @final
@@ -204,10 +235,7 @@ class Ledger:
                 for table, counts in tables
             )
             if not same:
-                raise DoubleEntryError(
-                    f"entries of cycle {row.cycle} came twice with different amounts (regions {region_ids[known][:5]}…).",
-                    "a worker computed wrongly: run again, or without the worker",
-                )
+                raise DoubleEntryError(row.cycle, tuple(region_ids[known][:5].tolist()))
         for name in self.names:
             self.entries[name][at, region_ids] = row[name]
         for table, counts in tables:
@@ -217,3 +245,15 @@ class Ledger:
     @property
     def complete(self) -> bool:
         return bool(self.entered.all())
+
+    def require_complete(self) -> None:
+        """Every region of every cycle must have been entered.
+
+        Raises
+        ------
+        MissingEntryError
+            One has not.
+        """
+        if not self.complete:
+            at = int(np.flatnonzero(~self.entered.all(axis=1))[0])
+            raise MissingEntryError(self.first + at, tuple(np.flatnonzero(~self.entered[at])[:5].tolist()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.columns import grow
 from entropic.config import Config, ConfigError
+from entropic.drivers import StoreBusyError, note_driver, take_lock
 from entropic.engine.checkpoint import consolidate, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
@@ -27,7 +27,7 @@ from entropic.provenance import provenance
 from entropic.records import cut_records
 from entropic.series import FLOWS, SERIES, flow
 
-__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow"]
+__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow", "write_json"]
 
 _SERIES = (*SERIES, "cycle")
 
@@ -35,11 +35,6 @@ _SERIES = (*SERIES, "cycle")
 @final
 class StoreExistsError(UsageError):
     """The run directory is there already."""
-
-
-@final
-class StoreBusyError(ResourceError):
-    """Another driver is writing."""
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
@@ -54,6 +49,21 @@ def _remove(place: Path) -> None:
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=indent) + "\n")
 
 
 @final
@@ -87,11 +97,11 @@ class RunStore:
                 f"{path} exists already.", "give another --out, remove it, or go on with 'entropic resume'"
             )
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # no one else reads it, unless its owner says so
             (path / "checkpoints").mkdir()
             store = cls(path)
             store.lock()
-            store.write_text("config.toml", config.to_toml())
+            write_text(path / "config.toml", config.to_toml())
             if config.grid.enabled and config.grid.network is not None:
                 Network.from_file(config.grid.network, config.field.region_count)  # raises if it is broken
                 shutil.copyfile(config.grid.network, path / "network.json")
@@ -106,6 +116,7 @@ class RunStore:
                 if protocol.source is not None:
                     (path / "protocol.py").write_text(protocol.source, "utf-8")
             store.write_json("provenance.json", provenance())
+            note_driver(path, 0)
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
         return store
@@ -132,13 +143,7 @@ class RunStore:
 
     def lock(self) -> None:
         """Become the one writer, until the process ends or `unlock`."""
-        self._lock = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreBusyError(
-                f"{self.path} is being written by another driver.", "wait for it, or stop it first"
-            ) from error
+        self._lock = take_lock(self.path)
 
     def unlock(self) -> None:
         if self._lock is not None:
@@ -210,18 +215,9 @@ class RunStore:
         except ConfigError as error:
             raise StoreError(f"{self.path}/config.toml is damaged: {error}", "restore it from a copy") from error
 
-    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
         """Write a JSON file whole or not at all."""
-        self.write_text(name, json.dumps(content, indent=1) + "\n")
-
-    def write_text(self, name: str, text: str) -> None:
-        """Write a text file whole or not at all."""
-        temporary = self.path / f".{name}.tmp"
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self.path / name)
+        write_json(self.path / name, content, indent)
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:

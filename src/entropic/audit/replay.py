@@ -225,8 +225,8 @@ class Replay:
             entered = codes[0] >= 0
             nats = np.where(entered, out["record_nats"] if self.lift else out["sort_nats"], 0.0)
             price, certain = np.zeros(quanta.size, np.int64), np.zeros(quanta.size, np.bool_)
-            special.erasure_quanta_rows(self.sites, quanta, nats, price, certain)
-            quick = entered & ~slow & certain & (price >= 0) & (price <= credit)
+            special.erasure_quanta_rows(self.sites, np.maximum(quanta, 0), nats, price, certain)
+            quick = entered & ~slow & (quanta >= 0) & certain & (price >= 0) & (price <= credit)
             paid[quick] = price[quick]
             out["erased_nats"][quick] += nats[quick]
             self.tape[quick] = 0.0

@@ -7,13 +7,17 @@ import traceback
 
 import click
 
+from entropic.cli import batch as _batch  # noqa: F401  (adds its commands)
 from entropic.cli.commands import cli
 from entropic.cli.show import err
+from entropic.cli.study import scale
 from entropic.computer import Interrupted
 from entropic.engine.cluster import silence_logs
 from entropic.errors import ClusterError, EntropicError, ResourceError
 
 __all__ = ["cli", "main"]
+
+cli.add_command(scale)
 
 
 def main() -> None:

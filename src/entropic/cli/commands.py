@@ -13,14 +13,14 @@ from rich.table import Table
 from entropic.audit import audit as audit_run
 from entropic.cli.play import Stage, play
 from entropic.cli.show import err, finish, out, print_checks, print_laws, require_lawful
-from entropic.cli.where import chosen_place, execute, free_memory, planned, where_options
+from entropic.cli.where import chosen_place, execute, follow_options, plan_for, planned, where_options
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import ACTS, SIZES
 from entropic.engine.cluster import connect
-from entropic.engine.plan import make_plan
 from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
+from entropic.report import report as write_report
 from entropic.reversal import reverse as reverse_run
 from entropic.store import RunStore
 
@@ -52,6 +52,7 @@ def cli(debug: bool) -> None:  # `main` has taken it from the arguments
     "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change every act's configuration."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def demo(
     size: str,
@@ -59,6 +60,8 @@ def demo(
     target: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -80,8 +83,8 @@ def demo(
       entropic demo --size seed --out seed --json > seed.json
     """
     place = target or next(p for n in count(1) if not (p := Path(f"entropic-demo-{size}-{n}")).exists())
-    where = chosen_place(workers, threads, scheduler)
-    stage = Stage(size, overrides, place, where, chunks, err if as_json else out)
+    where = chosen_place(workers, threads, scheduler, place)
+    stage = Stage(size, overrides, place, where, chunks, err if as_json else out, live, timeline)
     outcome = play(stage, [act.number for act in ACTS if number in (None, act.number)])
     if as_json:
         click.echo(json.dumps(outcome))
@@ -93,12 +96,15 @@ def demo(
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Change the configuration.")
 @click.option("--out", "target", type=click.Path(path_type=Path), help="Run directory (default: runs/NAME).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def run(
     config_file: Path,
     overrides: tuple[str, ...],
     target: Path | None,
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -111,10 +117,11 @@ def run(
       entropic run demon.toml --out runs/demon
       entropic run demon.toml --set field.seed=7 --set run.cycles=20 --json
       entropic run demon.toml --scheduler scheduler.json --chunks 1,10,10,1
+      entropic run demon.toml --cluster cluster/slurm.toml
     """
     config = Config.from_toml(config_file, overrides)
     place = target or Path("runs") / config_file.stem
-    where = chosen_place(workers, threads, scheduler)
+    where = chosen_place(workers, threads, scheduler, place)
 
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer(config, place, executor, blocks, epoch, observer)
@@ -122,7 +129,7 @@ def run(
     energy_grid_of(config)  # raises before a cluster is started, as does the next
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         RunStore.create(place, config)
-    _, summary = execute(config, where, chunks, start)
+    _, summary = execute(config, where, chunks, start, live, timeline)
     finish(summary, as_json)
 
 
@@ -170,10 +177,13 @@ def plan(
 @cli.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@follow_options
 @where_options
 def resume(
     run_directory: Path,
     as_json: bool,
+    live: bool,
+    timeline: bool,
     workers: int | None,
     threads: int | None,
     scheduler: str | None,
@@ -192,7 +202,9 @@ def resume(
     def start(executor: Any, blocks: Any, epoch: int, observer: Observer) -> EntropicComputer:
         return EntropicComputer.resume(run_directory, executor, blocks, epoch, observer)
 
-    _, summary = execute(config, chosen_place(workers, threads, scheduler), chunks, start)
+    _, summary = execute(
+        config, chosen_place(workers, threads, scheduler, run_directory), chunks, start, live, timeline
+    )
     finish(summary, as_json)
 
 
@@ -244,10 +256,9 @@ def reverse(
       entropic reverse runs/kept --chunks 5,5,10,1 --json
     """
     config = RunStore.open(run_directory).config()
-    where = chosen_place(workers, threads, scheduler)
+    where = chosen_place(workers, threads, scheduler, run_directory)
     with connect(where) as executor:
-        memory = free_memory() if scheduler is None else 1 << 62
-        made = make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)
+        made = plan_for(config, where, executor, chunks)
         outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch)
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
@@ -290,3 +301,21 @@ def verify(quick: bool, as_json: bool) -> None:
             f"{len(report.broken)} of {len(report.outcomes)} checks fail: {names}.",
             "do not use this installation: its code or its compiler computes wrongly; report it with 'entropic verify --json'",
         )
+
+
+@cli.command()
+@click.argument("source", metavar="RUN_OR_STUDY", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "target", metavar="FILE.html", required=True, type=click.Path(path_type=Path))
+@click.option("--figures", metavar="DIR", type=click.Path(path_type=Path), help="Each figure as SVG and PNG, too.")
+def report(source: Path, target: Path, figures: Path | None) -> None:
+    """One page about a run, a demonstration or a study: verdict, figures, books, how to reproduce it.
+
+    The page is one file that needs no network; a file that is there already is replaced.
+
+    \b
+    Examples:
+      entropic report runs/demon -o demon.html
+      entropic report entropic-demo-small-1 -o demo.html --figures figures
+    """
+    write_report(source, target, figures)
+    out.print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from entropic.claims import ActFigures, judge
 from entropic.cli.show import print_claims, print_laws
-from entropic.cli.where import Stop, connected, planned, run_on
+from entropic.cli.where import Follow, Stop, connected, following, planned, run_on
 from entropic.computer import EntropicComputer, Interrupted, Observer
 from entropic.config import Config
 from entropic.demo import ACTS, Act, Standing, act_config, ending, go_on, keep, line, measure, ready, standing
@@ -38,6 +38,8 @@ class Stage:
         Directory of the acts' stores.
     show : Console
         Where lines go.
+    live, timeline : bool
+        Whether to serve a page of the act that goes on, and to note tasks.
     """
 
     size: str
@@ -46,6 +48,8 @@ class Stage:
     where: Where
     chunks: tuple[int, ...] | None
     show: Console
+    live: bool = False
+    timeline: bool = False
 
     def interrupted(self, message: str) -> Interrupted:
         """The error that says how to go on."""
@@ -70,11 +74,12 @@ def play(stage: Stage, numbers: Sequence[int]) -> dict[str, Any]:
     done: dict[Act, Played] = {}
     with ExitStack() as stack:
         executor = stack.enter_context(connected(stage.where)) if new else None
+        follow = stack.enter_context(following(stage.live and bool(new), stage.timeline))
         stop = stack.enter_context(Stop().listening())
         for act in ACTS:
             if executor is not None and act in new:
                 _title(stage, act)
-                summary = _run(stage, executor.again(), act, configs[act], states[act], stop)
+                summary = _run(stage, executor.again(), act, configs[act], states[act], stop, follow)
             elif states[act] is Standing.FINISHED:
                 _title(stage, act)
                 summary = _recall(stage, act)
@@ -89,7 +94,9 @@ def _title(stage: Stage, act: Act) -> None:
     stage.show.print(act.about, soft_wrap=True)
 
 
-def _run(stage: Stage, executor: DaskExecutor, act: Act, config: Config, state: Standing, stop: Stop) -> dict[str, Any]:
+def _run(
+    stage: Stage, executor: DaskExecutor, act: Act, config: Config, state: Standing, stop: Stop, follow: Follow
+) -> dict[str, Any]:
     place = stage.place / act.directory
     if stop():
         raise stage.interrupted(f"interrupted before act {act.number}.")
@@ -106,7 +113,7 @@ def _run(stage: Stage, executor: DaskExecutor, act: Act, config: Config, state: 
         return EntropicComputer(config, place, executor, blocks, every, observer)
 
     try:
-        computer, summary = run_on(executor, config, stage.where, stage.chunks, start, stop, booked)
+        computer, summary = run_on(executor, config, stage.where, stage.chunks, start, stop, booked, follow)
     except Interrupted as error:
         raise stage.interrupted(f"act {act.number} was {error.message}") from error
     except KeyboardInterrupt as error:

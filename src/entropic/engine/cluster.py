@@ -1,55 +1,48 @@
-"""Where tasks run: here and now, or on a Dask cluster.  The only module that knows distributed."""
+"""Where tasks run: here and now, or on a Dask cluster.  With its `cluster_…` sisters the only door to distributed."""
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Protocol, final
 
 import dask
 import psutil
 from dask.utils import parse_timedelta
-from distributed import Client, Future, LocalCluster, WorkerPlugin, wait
+from distributed import Client, Future, LocalCluster, wait
 from distributed.security import Security
 
+from entropic.batch.file import ClusterFile
+from entropic.engine.cluster_common import LOOPBACK
+from entropic.engine.cluster_settings import QUIET_SECONDS, cluster_settings
+from entropic.engine.cluster_signals import LastOrders, deaf
+from entropic.engine.cluster_start import Session, start_cluster
+from entropic.engine.owners import share_out
 from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
-_LOOPBACK = "127.0.0.1"
-_QUIET_SECONDS = 60.0  # without any worker, before giving up
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
-_LAST_SECONDS = 60.0  # that a worker told to end leaves the driver for a checkpoint
 _RESTART = "start it again, then run 'entropic resume'"
-_SETTINGS = {
-    "distributed.scheduler.work-stealing": False,  # blocks have owners
-    "distributed.scheduler.no-workers-timeout": f"{int(_QUIET_SECONDS)}s",
-    "distributed.scheduler.allowed-failures": 3,
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.limit": "60s",
-    # Workers keep the memory that they use over and over: by default they give it back, and fetch every page anew.
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 << 20,
-    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,
-}
 
 
 class Executor(Protocol):
-    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls."""
+    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls.
+
+    ``workers`` of ``threads`` were there at first, ``present`` of them were when last looked at.
+    """
 
     workers: int
     threads: int
+    present: int
     address: str | None
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -74,6 +67,7 @@ class SerialExecutor:
 
     workers = 1
     threads = 1
+    present = 1
     address: str | None = None
 
     def __init__(self) -> None:
@@ -120,21 +114,37 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @final
 class DaskExecutor:
-    """On the workers of a Dask cluster; each block has an owner."""
+    """On the workers of a Dask cluster; each block has an owner.  Workers may come and go.
 
-    def __init__(self, client: Client, dashboard: str | None = None) -> None:
+    Parameters
+    ----------
+    quiet : float
+        Seconds without any worker to bear.
+    tend : callable
+        Called now and then while we wait; may start workers, and may raise.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        dashboard: str | None = None,
+        quiet: float = QUIET_SECONDS,
+        tend: Callable[[], None] = lambda: None,
+    ) -> None:
         self.client = client
         self.address = dashboard
+        self._quiet, self._tend = quiet, tend
+        self._owners: list[str] = []
         self._addresses = self._workers()
         info = self._info()
-        self.workers = len(self._addresses)
+        self.workers = self.present = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
         self._looked = self._alive = 0.0
 
     def again(self) -> DaskExecutor:
         """The same cluster for another run: its workers are looked up anew, and the peak starts from what is in use."""
-        return DaskExecutor(self.client, self.address)
+        return DaskExecutor(self.client, self.address, self._quiet, self._tend)
 
     def _info(self) -> dict[str, Any]:
         """What the scheduler says of each worker, by address; asked anew, for a stopped scheduler says nothing."""
@@ -151,10 +161,22 @@ class DaskExecutor:
         return addresses
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
-        owner = self._addresses[block % len(self._addresses)]
+        owner = self._owner(block)
         return self.client.submit(
             _alone, function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
         )
+
+    def _owner(self, block: int) -> str:
+        while len(self._owners) <= block:
+            self._owners.append(self._addresses[len(self._owners) % len(self._addresses)])
+        return self._owners[block]
+
+    def _settle(self, addresses: list[str]) -> None:
+        """Go on with other workers; blocks whose worker is still there move only to keep shares even."""
+        if addresses and addresses != self._addresses:
+            self._addresses = addresses
+            self.workers = len(addresses)
+            self._owners = share_out(self._owners, addresses)
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
         self.finish(handles, lambda: None)
@@ -181,10 +203,14 @@ class DaskExecutor:
     def _look(self) -> None:
         """See whether there are workers, and how much memory is in use."""
         self._watch()
+        self._tend()
         self._looked = time.monotonic()
-        if self._info():
+        addresses = sorted(self._info())
+        self.present = len(addresses)
+        if addresses:
             self._alive = time.monotonic()
-        elif time.monotonic() - self._alive > _QUIET_SECONDS:
+            self._settle(addresses)
+        elif time.monotonic() - self._alive > self._quiet:
             raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
 
     def release(self, handles: Sequence[Any]) -> None:
@@ -225,38 +251,6 @@ def silence_logs() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes that are started in here do not hear Ctrl-C; this one hears it when they are up.
-
-    Otherwise, workers that a terminal interrupts while they start would leave a cluster that can be neither used nor closed.
-    """
-    resource_tracker.ensure_running()  # else the first process started does so, and unblocks what is blocked here
-    heard = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
-
-
-@final
-class _LastOrders(WorkerPlugin):  # type: ignore[misc]
-    """Worker processes outlive what ends the driver, which needs them to write a checkpoint; they end with it anyhow.
-
-    A terminal sends Ctrl-C (SIGINT), and a batch system SIGTERM, to every process; the driver answers for all.
-    """
-
-    def setup(self, worker: Any) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, self._end_later)
-
-    @staticmethod
-    def _end_later(number: int, frame: object) -> None:
-        timer = threading.Timer(_LAST_SECONDS, os._exit, (128 + number,))
-        timer.daemon = True
-        timer.start()
-
-
 @final
 @dataclass(frozen=True)
 class Where:
@@ -268,16 +262,20 @@ class Where:
         A local cluster; one worker means threads in this process.
     scheduler : str or None
         Address or scheduler file of a cluster that is up.
+    cluster : ClusterFile or None
+        A cluster to start, and ``session``, where to keep what it needs.
     """
 
     workers: int
     threads: int
     scheduler: str | None = None
     dashboard: bool = True
+    cluster: ClusterFile | None = None
+    session: Session | None = None
 
     @property
     def in_process(self) -> bool:
-        return self.scheduler is None and self.workers == 1
+        return self.scheduler is None and self.cluster is None and self.workers == 1
 
 
 @contextmanager
@@ -292,22 +290,26 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
             with _answering(), suppress(TimeoutError):  # workers may still be starting
-                client.wait_for_workers(1, timeout=_QUIET_SECONDS)
+                client.wait_for_workers(1, timeout=QUIET_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
-    settings = {**_SETTINGS, "distributed.dashboard.link": f"http://{_LOOPBACK}:{{port}}/status"}
+    if where.cluster is not None:
+        with _described(where.cluster, where.session or Session(Path("entropic.job"))) as executor:
+            yield executor
+        return
+    settings = {**cluster_settings(), "distributed.dashboard.link": f"http://{LOOPBACK}:{{port}}/status"}
     with dask.config.set(settings):
         try:
-            with _deaf():
+            with deaf():
                 cluster = LocalCluster(
                     n_workers=where.workers,
                     threads_per_worker=where.threads,
                     processes=not where.in_process,
-                    host=_LOOPBACK if not where.in_process else None,
+                    host=LOOPBACK if not where.in_process else None,
                     security=Security.temporary() if not where.in_process else None,
                     # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
-                    dashboard_address=f"{_LOOPBACK}:0",
-                    worker_dashboard_address=f"{_LOOPBACK}:0",
+                    dashboard_address=f"{LOOPBACK}:0",
+                    worker_dashboard_address=f"{LOOPBACK}:0",
                     scheduler_kwargs={"dashboard": where.dashboard},
                     memory_limit=0,
                     silence_logs=50,
@@ -316,12 +318,23 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
             raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
         try:
             with Client(cluster) as client:
-                client.wait_for_workers(where.workers, timeout=_QUIET_SECONDS)
+                client.wait_for_workers(where.workers, timeout=QUIET_SECONDS)
                 if not where.in_process:
-                    client.register_plugin(_LastOrders())
+                    client.register_plugin(LastOrders())
                 yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)
         finally:
             cluster.close(timeout=10)
+
+
+@contextmanager
+def _described(cluster: ClusterFile, session: Session) -> Iterator[DaskExecutor]:
+    """A cluster as a file describes it."""
+    with (
+        start_cluster(cluster, session) as started,
+        Client(started.cluster, security=started.security, set_as_default=False) as client,
+    ):
+        link = started.cluster.dashboard_link if cluster.network.dashboard else None
+        yield DaskExecutor(client, link, cluster.wait.quiet, started.tend)
 
 
 @contextmanager

@@ -120,6 +120,7 @@ def make_plan(
     memory: int,
     chunks: tuple[int, ...] | None = None,
     in_process: bool = False,
+    processes: int | None = None,
 ) -> Plan:
     """Choose blocks (unless given) and forecast.
 
@@ -127,6 +128,8 @@ def make_plan(
     ----------
     memory : int
         Bytes that all processes together may use.
+    processes : int, optional
+        How many the workers share; default: each has one, or none does, if ``in_process``.
 
     Raises
     ------
@@ -138,7 +141,7 @@ def make_plan(
     lattice = lattice_of(config.field)
     slots = workers * threads
     site_bytes = lattice.dtype.itemsize
-    base = DRIVER_BYTES + (0 if in_process else workers * WORKER_BYTES)
+    base = DRIVER_BYTES + (0 if in_process else (processes or workers) * WORKER_BYTES)
     levels = min(lattice.q_max + 1, int(30 * (config.field.mean + 1)))
     cycle_bytes = lattice.region_count * (8 * len(ACCOUNTS) + 2 * levels)  # of books
 

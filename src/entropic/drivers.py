@@ -1,0 +1,129 @@
+"""Who drives a run: one process at a time, by a lock; and who ever did, by a file that only grows."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, final
+
+from entropic.batch.allocation import job_id
+from entropic.errors import ResourceError
+
+__all__ = ["Driver", "StoreBusyError", "drivers", "is_locked", "note_driver", "take_lock"]
+
+_LOCK_SECONDS = 1.0  # `is_locked` takes the lock, too, for an instant
+_SHOWN = 20
+
+
+@final
+class StoreBusyError(ResourceError):
+    """Another driver is writing."""
+
+
+def take_lock(run: Path) -> IO[str]:
+    """Become the one writer of a run, until the file is closed or the process ends.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process is.
+    """
+    lock = (run / "lock").open("w")
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as error:
+            if time.monotonic() > end:
+                lock.close()
+                raise StoreBusyError(
+                    f"{run} is being written by another driver.", "wait for it, or stop it first"
+                ) from error
+        time.sleep(0.05)
+
+
+def is_locked(run: Path) -> bool:
+    """Whether a driver is at work, on this host or on another."""
+    try:
+        with (run / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@final
+@dataclass(frozen=True)
+class Driver:
+    """One process that began, or went on with, a run.
+
+    Attributes
+    ----------
+    began : str
+        ISO 8601, UTC.
+    host : str
+    pid : int
+    job : str or None
+        Id of the batch job that it ran in.
+    restarts : int
+        How often that job had been queued again.
+    cycle : int
+        Cycles that were done when it began.
+    """
+
+    began: str
+    host: str
+    pid: int
+    job: str | None
+    restarts: int
+    cycle: int
+
+    @property
+    def where(self) -> str:
+        """In words."""
+        process = f"process {self.pid} on {self.host}"
+        if self.job is None:
+            return process
+        return f"job {self.job}{f', start {self.restarts + 1}' if self.restarts else ''}, {process}"
+
+
+def note_driver(run: Path, cycle: int) -> None:
+    """Add this process to those that drove a run; ``cycle``: cycles that are done."""
+    began, restarts = datetime.now(UTC).isoformat(timespec="seconds"), os.environ.get("SLURM_RESTART_COUNT", "0")
+    driver = Driver(began, platform.node(), os.getpid(), job_id(os.environ), int(restarts), cycle)
+    with (run / "drivers.jsonl").open("a") as file:
+        file.write(json.dumps(asdict(driver)) + "\n")
+
+
+def drivers(run: Path) -> tuple[Driver, ...]:
+    """The last of those who drove a run, oldest first; a line that a crash cut short is left out."""
+    try:
+        lines = (run / "drivers.jsonl").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return ()
+    return tuple(driver for line in lines[-_SHOWN:] if (driver := _driver(line)) is not None)
+
+
+def _driver(line: str) -> Driver | None:
+    try:
+        record = json.loads(line)
+        job = record["job"]
+        return Driver(
+            began=str(record["began"]),
+            host=str(record["host"]),
+            pid=int(record["pid"]),
+            job=None if job is None else str(job),
+            restarts=int(record["restarts"]),
+            cycle=int(record["cycle"]),
+        )
+    except (LookupError, TypeError, ValueError):
+        return None
