@@ -38,7 +38,7 @@ def computer(threshold, cycles):
 
 # %%
 x = entropy.thermal_ratio(MEAN)
-thresholds = np.array([1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 30, 36, 43, 50])
+thresholds = np.array([1, 2, 3, 4, 6, 8, 12, 16, 20, 25, 32, 40, 50])
 work, paid = [], []
 for threshold in thresholds.tolist():
     demon = computer(threshold, 1)
