@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + len(os.sched_getaffinity(0))))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test test-hpc check bench docs lock clean
+.PHONY: help setup demo demo-seed test test-hpc check bench docs gallery lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ check: .venv/.dev ## formatting, lint, types, import contract
 
 docs: .venv/.dev ## the documentation, as a site in site/
 	$(BIN)/mkdocs build --strict
+
+gallery: .venv/.dev ## the gallery's pictures, notebooks and figures, from its scripts
+	$(BIN)/python docs/make_gallery.py
 
 bench: .venv/.dev ## how fast kernels and engine are, beside their peers (a quarter of an hour; best on a quiet machine)
 	$(BIN)/python -m benchmarks
