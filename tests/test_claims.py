@@ -18,7 +18,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from conftest import Demo
+from demos import Demo
 from entropic.claims import (
     MACHINES,
     QUESTIONS,

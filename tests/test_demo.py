@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Demo
+from demos import Demo
 from entropic.audit import audit
 from entropic.config import Config
 from entropic.config_errors import ConfigError

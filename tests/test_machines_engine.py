@@ -209,6 +209,8 @@ class Watching:
     def __init__(self) -> None:
         self.sent: list[dict[int, Contact]] = []
 
+    def hold(self, blocks: int) -> None: ...
+
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
         result = function(*arguments)
         if key.startswith("contact"):

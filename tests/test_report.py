@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import Demo
+from demos import Demo
 from entropic import entropy
 from entropic.computer import EntropicComputer
 from entropic.config import Config

@@ -126,6 +126,9 @@ class AnyOrder:
         self.waiting: list[_Late] = []
         self.order: list[int] = []
 
+    def hold(self, blocks: int) -> None:
+        pass
+
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> _Late:
         task = _Late(function, arguments)
         self.waiting.append(task)

@@ -12,8 +12,9 @@ from virtual_slurm import VirtualSlurm, missing, virtual_slurm
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.hpc)
+    for item in items:  # of the whole session
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.hpc)
 
 
 @pytest.fixture(scope="session")

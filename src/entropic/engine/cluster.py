@@ -31,6 +31,13 @@ _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
+_URGENT = (
+    "claim",
+    "contact",
+    "done",
+    "face",
+    "quote",
+)  # small tasks that other blocks wait for: before any whole block
 _RESTART = "start it again, then run 'entropic resume'"
 
 
@@ -45,8 +52,11 @@ class Executor(Protocol):
     present: int
     address: str | None
 
+    def hold(self, blocks: int) -> None:
+        """Blocks 0 … ``blocks`` − 1 are to come, each beside its neighbours."""
+
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Start ``function(*arguments)`` where ``block`` lives; returns a handle."""
+        """Start ``function(*arguments)`` where ``block`` lives; returns a handle.  ``key`` begins with the task's name."""
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
         """Results, in order."""
@@ -72,6 +82,9 @@ class SerialExecutor:
 
     def __init__(self) -> None:
         self._peak = 0
+
+    def hold(self, blocks: int) -> None:
+        pass
 
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
@@ -160,10 +173,21 @@ class DaskExecutor:
             raise ClusterError("the cluster has no workers.", "start some: 'dask worker --scheduler-file FILE'")
         return addresses
 
+    def hold(self, blocks: int) -> None:
+        """Neighbours live on one worker where they can: then few faces travel."""
+        self._owners = [self._addresses[block * len(self._addresses) // blocks] for block in range(blocks)]
+
     def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Future:
-        owner = self._owner(block)
         return self.client.submit(
-            _alone, function, *arguments, key=key, workers=[owner], allow_other_workers=True, pure=False, retries=2
+            _alone,
+            function,
+            *arguments,
+            key=key,
+            workers=[self._owner(block)],
+            allow_other_workers=True,
+            pure=False,
+            retries=2,
+            priority=int(key.split("-")[0] in _URGENT),
         )
 
     def _owner(self, block: int) -> str:

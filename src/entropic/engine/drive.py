@@ -115,6 +115,7 @@ class Drive:
     ) -> None:
         self.grid = grid
         self.executor = executor
+        executor.hold(len(grid.blocks))
         self.config = config
         self.rules = Rules.of(config, protocol)
         self.progress = progress

@@ -21,6 +21,10 @@ REDUCE_SECONDS = 0.5e-9  # a site and cycle: histogram and lift
 SORT_SECONDS = 0.6e-9  # a site, with its bits
 TRADE_SECONDS = 3e-9  # a contact site
 TASK_SECONDS = 1.5e-3
+CYCLE_SECONDS = 0.7e-3  # a block and cycle, whatever its size
+REGION_SECONDS = 4e-6  # of books, a region and cycle
+EPOCH_SECONDS = 0.25  # a checkpoint and the books before it, apart from
+CHECKPOINT_SECONDS = 2.5e-9  # a byte of the field
 BLOCK_BYTES = 1 << 28  # a task's working set beyond which memory, not speed, decides
 WORKER_BYTES = 350 << 20  # an idle worker process
 DRIVER_BYTES = 450 << 20
@@ -86,7 +90,8 @@ def _seconds(grid: BlockGrid, config: Config, slots: int) -> tuple[float, float]
     site = layers * LAYER_SECONDS + REDUCE_SECONDS
     site += SORT_SECONDS * config.demon.sort + config.exchange.contact * TRADE_SECONDS * config.exchange.enabled
     tasks = steps * blocks * 3
-    return cycles * (rounds * largest * site + tasks * TASK_SECONDS), tasks
+    cycle = rounds * (largest * site + CYCLE_SECONDS) + grid.lattice.region_count * REGION_SECONDS
+    return cycles * (cycle + tasks * TASK_SECONDS), tasks
 
 
 def _candidates(lattice: Lattice) -> list[tuple[int, ...]]:
@@ -183,13 +188,15 @@ def make_plan(
     limit = max(1, int(EPOCH_TASKS / tasks)) if tasks else 1000
     limit = max(1, min(limit, int(EPOCH_SHARE * memory / cycle_bytes)))
     epoch = max(1, min(config.run.checkpoint_every or limit, limit, max(cycles, 1)))
+    epochs = ceil(cycles / epoch)
+    seconds += epochs * (EPOCH_SECONDS + lattice.sites * site_bytes * CHECKPOINT_SECONDS / slots)
     total = total_bytes(best[2])
     return Plan(
         chunks=best[2],
         blocks=blocks,
         workers=workers,
         threads=threads,
-        tasks=int(tasks * cycles) + ceil(cycles / epoch) * blocks * 3 + blocks,
+        tasks=int(tasks * cycles) + epochs * blocks * 3 + blocks,
         epoch=epoch,
         bytes_per_worker=total if in_process else (total - DRIVER_BYTES) // workers,
         bytes_total=total,
