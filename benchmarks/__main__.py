@@ -58,7 +58,7 @@ def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
 
 
 def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
-    title = f"engine, {sites:,} sites, {cycles} cycles, books and a checkpoint"
+    title = f"engine, {sites:,} sites, {cycles} cycles, books and checkpoints"
     table = Table("", "site-cycles/s", "of bare", "processor ns", "of bare", title=title)
     for row in rows:
         cells = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['processor_ns']:.3f}")
@@ -116,7 +116,7 @@ def main(
     engine_sites = sites or (8 << 20 if quick else 256 << 20)  # so many that what a run costs once does not count
     sites = sites or (8 << 20 if quick else 64 << 20)
     repeats = repeats or (3 if quick else 7)
-    cycles = 40 if quick else 100
+    cycles = 40 if quick else 300
     result: dict[str, Any] = {"header": header()}
     if not as_json:
         told = result["header"]

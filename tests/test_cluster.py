@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -223,6 +225,27 @@ def test_typed_errors_travel_whatever_caused_them(tmp_path: Path) -> None:
     with connect(Where(workers=1, threads=1, dashboard=False)) as executor, pytest.raises(StoreError) as caught:
         executor.gather([executor.submit("cannot-read", 0, cannot_read, tmp_path)])
     assert f"{tmp_path} cannot be read" in caught.value.message and caught.value.remedy
+
+
+def _pid_in_a_second() -> int:
+    time.sleep(1)
+    return os.getpid()
+
+
+def test_a_result_that_went_with_its_worker_is_computed_again() -> None:
+    """While it is, distributed calls it lost: no failure, as it was once taken for."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as served, Client(served) as client:
+        executor = DaskExecutor(client)
+        handle = executor.submit("pid-0", 0, _pid_in_a_second)
+        (first,) = executor.gather([handle])
+        os.kill(first, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while handle.status != "lost":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        executor.finish([handle], lambda: None)
+        (second,) = executor.gather([handle])
+        assert second != first
 
 
 def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:

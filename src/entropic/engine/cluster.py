@@ -216,7 +216,8 @@ class DaskExecutor:
         while waiting:
             with _answering(), suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
                 wait(waiting, timeout=0.25)
-            failed = [f for f in waiting if f.status in ("error", "cancelled", "lost")]
+            # Those that are "lost" went with a worker, and are being computed again; if that cannot be, they get cancelled.
+            failed = [f for f in waiting if f.status in ("error", "cancelled")]
             if failed:
                 self._fail(failed[0])
             waiting = [f for f in waiting if f.status != "finished"]
