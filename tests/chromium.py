@@ -23,7 +23,7 @@ _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
     *("--disable-dev-shm-usage", "--remote-debugging-port=0", "--force-color-profile=srgb"),
 )
-_LONG = 60.0
+_LONG = 150.0  # seconds, on a busy machine
 BLIND = "chromium is not installed (apt-get install chromium)"
 
 
