@@ -16,7 +16,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -30,6 +29,7 @@ from entropic.config import Config
 from entropic.drivers import drivers
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.store import RunStore
+from waiting import until
 
 CONFIG = """
 [field]
@@ -75,13 +75,6 @@ def ended(process: subprocess.Popen[str], code: int, seconds: float = 200) -> st
     assert process.returncode == code, output + errors
     assert "Traceback" not in output + errors
     return errors if code else output
-
-
-def until(holds: Callable[[], object], seconds: float = 150) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def children(pid: int) -> list[psutil.Process]:

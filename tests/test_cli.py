@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations, verify
 from entropic.report.live import Watch
+from waiting import until
 
 CONFIG = """
 [field]
@@ -133,13 +134,6 @@ def started(*arguments: str | int | Path, cwd: Path) -> Iterator[subprocess.Pope
             process.wait(30)
 
 
-def until(holds: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize(
     ("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGINT), (2, signal.SIGTERM)], ids=lambda value: str(value)
 )
@@ -148,7 +142,7 @@ def test_interrupt_and_resume(workers: int, number: signal.Signals, config: Path
     gives the undisturbed digest."""
     run = tmp_path / "r"
     with started("run", config, "--out", run, "--workers", workers, *LONG, cwd=tmp_path) as process:
-        until(lambda: process.poll() is not None or len(generations(run / "checkpoints")) > 1)
+        until(lambda: process.poll() is not None or len(generations(run / "checkpoints")) > 1, 120)
         os.killpg(process.pid, number)
         asked = time.monotonic()
         output, errors = process.communicate(timeout=60)
@@ -194,7 +188,7 @@ def test_interrupt_while_the_cluster_starts(config: Path, tmp_path: Path) -> Non
     """There is nothing to save yet: code 130 and a sentence, without a word from the workers."""
     with started("run", config, "--out", "r", "--workers", 2, *LONG, cwd=tmp_path) as process:
         parent = psutil.Process(process.pid)
-        until(lambda: process.poll() is not None or len(parent.children()) > 1)  # one of them tracks resources
+        until(lambda: process.poll() is not None or len(parent.children()) > 1, 120)  # one of them tracks resources
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

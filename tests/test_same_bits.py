@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from entropic.lattice import BlockGrid
 from test_cluster import tls_files
 from test_engine import special_grids
 from test_lattice import draw_grid
+from waiting import until
 
 WORKERS = (7, 2, 1)  # a cluster starts once and shrinks
 CONFIGS = {
@@ -167,19 +167,16 @@ def test_any_order_of_tasks(name: str, tmp_path: Path) -> None:
 # --- clusters ---------------------------------------------------------------------------------------------------
 
 
-def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "the cluster did not come to the size asked for"
-        time.sleep(0.05)
-
-
 def shrink(client: Client, workers: int) -> DaskExecutor:
     """An executor on so many of the cluster's workers; the others are retired."""
     there = sorted(client.scheduler_info(n_workers=-1)["workers"])
     if len(there) > workers:
         client.retire_workers(there[workers:], close_workers=True, remove=True)
-    until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == workers)
+    until(
+        lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == workers,
+        60,
+        "the cluster did not come to the size asked for",
+    )
     executor = DaskExecutor(client)
     assert executor.workers == workers
     return executor
@@ -270,7 +267,7 @@ def tls_cluster(directory: Path, workers: int) -> Iterator[Path]:
             with (directory / f"{len(processes)}.log").open("w") as log:
                 environment = {**os.environ, "PYTHONPATH": path}
                 processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-            until(lambda: file.is_file() or processes[0].poll() is not None)
+            until(lambda: file.is_file() or processes[0].poll() is not None, 60)
         yield file
     finally:
         for process in reversed(processes):

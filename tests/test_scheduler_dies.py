@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations, verify
+from waiting import until
 
 CYCLES = 3000
 CONFIG = f"""
@@ -32,13 +33,6 @@ layers = 1
 [demon]
 threshold = 4
 """
-
-
-def until(holds: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 @contextmanager

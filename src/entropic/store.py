@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -27,7 +28,17 @@ from entropic.provenance import provenance
 from entropic.records import cut_records
 from entropic.series import FLOWS, SERIES, flow
 
-__all__ = ["FLOWS", "SERIES", "RunStore", "StoreBusyError", "StoreExistsError", "flow", "write_json"]
+__all__ = [
+    "FLOWS",
+    "SERIES",
+    "RunStore",
+    "StoreBusyError",
+    "StoreExistsError",
+    "flow",
+    "whole",
+    "write_json",
+    "write_text",
+]
 
 _SERIES = (*SERIES, "cycle")
 
@@ -51,14 +62,20 @@ def _remove(place: Path) -> None:
         place.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that shall be at ``path`` whole or not at all: flushed to disk and renamed in the end."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    yield temporary
+    with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.rename(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:

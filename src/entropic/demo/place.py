@@ -14,7 +14,7 @@ from entropic.config import Config
 from entropic.demo.acts import ACTS
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError, UsageError
-from entropic.store import RunStore
+from entropic.store import RunStore, write_text
 
 __all__ = ["DemoPlaceError", "Standing", "go_on", "keep", "ready", "standing"]
 
@@ -62,9 +62,7 @@ def keep(place: Path, outcome: Mapping[str, Any]) -> None:
     target, text = place / SUMMARY, json.dumps(outcome, indent=1) + "\n"
     if target.exists() and target.read_text() == text:
         return
-    temporary = place / f".{SUMMARY}.tmp"
-    temporary.write_text(text)
-    temporary.rename(target)
+    write_text(target, text)
 
 
 def standing(path: Path, config: Config) -> Standing:

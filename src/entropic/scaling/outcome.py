@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +16,7 @@ from entropic.engine.state import block_digest
 from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid, Lattice, regular_cuts
 from entropic.ledger import ACCOUNTS
-from entropic.store import RunStore
+from entropic.store import RunStore, whole
 
 __all__ = ["Difference", "Outcome", "first_difference", "outcome_of"]
 
@@ -77,12 +76,8 @@ class Outcome:
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("wb") as file:
+        with whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **{**self.books, _SHARES: self.regions})  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
 
     @classmethod
     def load(cls, path: Path) -> Outcome:

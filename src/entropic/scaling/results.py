@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from entropic.scaling.store import StudyStore
-from entropic.store import write_json
+from entropic.store import whole, write_json, write_text
 
 __all__ = ["cell_rows", "dataset", "write_results"]
 
@@ -56,21 +54,14 @@ def write_results(store: StudyStore, summary: dict[str, Any]) -> None:
     """Write ``study.json``, ``results.nc`` and ``cells.csv``, each whole or not at all."""
     write_json(store.path / "study.json", summary)
     found = dataset(summary)
-    _whole(store.path / "results.nc", lambda path: found.to_netcdf(path, engine="scipy"))
+    with whole(store.path / "results.nc") as temporary:
+        found.to_netcdf(temporary, engine="scipy")
     rows = cell_rows(summary)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: "" if value is None else value for name, value in row.items()} for row in rows)
-    _whole(store.path / "cells.csv", lambda path: path.write_text(text.getvalue()))
-
-
-def _whole(path: Path, write: Any) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    write_text(store.path / "cells.csv", text.getvalue())
 
 
 def cell_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:

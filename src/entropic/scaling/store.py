@@ -12,7 +12,7 @@ from entropic.config_errors import ConfigError
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.scaling.outcome import Outcome
 from entropic.scaling.study import Study
-from entropic.store import StoreBusyError, StoreExistsError, write_json
+from entropic.store import StoreBusyError, StoreExistsError, write_json, write_text
 
 __all__ = ["StudyStore"]
 
@@ -55,9 +55,7 @@ class StudyStore:
         try:
             for part in ("cells", "outcomes", "scratch"):
                 (path / part).mkdir(parents=True, exist_ok=True)
-            temporary = path / f".{_STUDY}.tmp"
-            temporary.write_text(study.to_toml())
-            temporary.rename(path / _STUDY)
+            write_text(path / _STUDY, study.to_toml())
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
         return cls(path)
