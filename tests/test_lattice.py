@@ -140,6 +140,17 @@ def test_neighbours(lattice: Lattice) -> None:
 
 
 @pytest.mark.parametrize("lattice", LATTICES, ids=str)
+def test_owners_and_partners_that_are_split(lattice: Lattice) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        grid = draw_grid(lattice, rng)
+        block_of = {int(region): block.number for block in grid.blocks for region in block.region_ids}
+        assert grid.owner.tolist() == [block_of[region] for region in range(lattice.region_count)]
+        pairs = zip(range(0, lattice.region_count, 2), range(1, lattice.region_count, 2), strict=False)
+        assert grid.split_partners == tuple((a, b) for a, b in pairs if block_of[a] != block_of[b])
+
+
+@pytest.mark.parametrize("lattice", LATTICES, ids=str)
 def test_seams_are_the_pairs_between_blocks(lattice: Lattice) -> None:
     rng = np.random.default_rng(3)
     for _ in range(5):

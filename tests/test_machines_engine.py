@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from entropic.audit import audit
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine.cluster import Where, connect
+from entropic.engine.rules import Contact
 from entropic.errors import EntropicError, UsageError
 from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid
@@ -197,6 +199,45 @@ def test_the_example_of_all_machines(tmp_path: Path) -> None:
     summary = EntropicComputer(Config.from_toml(file, ["run.cycles=6"]), tmp_path / "run", chunks=(2, 4, 3)).run()
     assert all(law["holds"] for law in summary["laws"])
     assert all(summary["totals"][name] > 0 for name in ("lift", "gears", "erasure", "losses", "delivered", "exported"))
+
+
+class Watching:
+    """Computes in this thread, and keeps what blocks send each other by way of sorts and trades."""
+
+    workers, threads, address = 1, 1, None
+
+    def __init__(self) -> None:
+        self.sent: list[dict[int, Contact]] = []
+
+    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        result = function(*arguments)
+        if key.startswith("contact"):
+            self.sent.append(result)
+        return result
+
+    def gather(self, handles: Sequence[Any]) -> list[Any]:
+        return list(handles)
+
+    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
+        poll()
+
+    def release(self, handles: Sequence[Any]) -> None: ...
+
+    def peak_bytes(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(("name", "sites"), [("market", 21), ("partners", 28)])
+def test_only_contact_sites_travel(name: str, sites: int, expected: dict[str, dict[str, str]], tmp_path: Path) -> None:
+    """Of 72 sites a region, ⌊0.3 · 72⌋ trade and ⌊0.4 · 72⌋ are sorted; nothing else of a region goes to another block."""
+    watching = Watching()
+    EntropicComputer(made_of(name), tmp_path / "run", watching, (1, 1, 1)).run()
+    assert outcome(tmp_path / "run") == expected[name]
+    contacts = [contact for sent in watching.sent for contact in sent.values()]
+    assert contacts and {contact.sites.size for contact in contacts} == {sites}
+    trades = records(tmp_path / "run" / "trades.zarr")
+    offered = np.asarray(zarr.open_group(tmp_path / "run" / "orders.zarr")["gear_m"][:]) if trades else np.ones((9, 40))
+    assert len(contacts) == np.count_nonzero(offered)  # each side of each pair goes to the other, once a cycle
 
 
 def test_partners_part(tmp_path: Path) -> None:

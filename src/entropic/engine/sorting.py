@@ -88,11 +88,8 @@ def _start(rules: Rules, region: int, cycle: int) -> int:
 def sides(state: BlockState, block: Block, rules: Rules, cycle: int, regions: Iterable[int]) -> dict[int, Contact]:
     """What some of the block's regions bring to a sort with their partners."""
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views, room, quanta = (
-        [long_rows(view) for view in block.region_views(state.array)],
-        _room(state, rules),
-        state.energies(),
-    )
+    views = [long_rows(view) for view in block.region_views(state.array)]
+    room, quanta = _room(state, rules), state.energies()
     return {
         region: Contact(
             _run(views[place[region]], rules, region, cycle),
@@ -119,11 +116,8 @@ def _sort_partners(
     bits: NDArray[np.uint8],
 ) -> None:
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views, room, quanta = (
-        [long_rows(view) for view in block.region_views(state.array)],
-        _room(state, rules),
-        state.energies(),
-    )
+    views = [long_rows(view) for view in block.region_views(state.array)]
+    room, quanta = _room(state, rules), state.energies()
     for hot, cold in _pairs(block):
         if not (room[place[hot]] if hot in place else others[hot].room):
             continue
