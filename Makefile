@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# One more than there are cores, for some tests wait; few, for each may start a cluster of seven.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + len(os.sched_getaffinity(0))))')
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-seed test check bench docs lock clean
@@ -30,7 +32,7 @@ demo-seed: .venv/.run ## the demonstration at the original's full size: 1e9 site
 	$(BIN)/entropic demo --size seed
 
 test: .venv/.dev ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 check: .venv/.dev ## formatting, lint, types, import contract
 	$(BIN)/ruff format --check .

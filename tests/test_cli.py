@@ -189,7 +189,7 @@ def test_help_everywhere(tmp_path: Path) -> None:
     """Every command shows examples, and they parse."""
     made = entropic("--help", cwd=tmp_path)
     assert made.returncode == 0
-    assert {"demo", "run", "plan", "resume", "audit", "reverse"} <= cli.commands.keys()
+    assert {"demo", "run", "plan", "resume", "audit", "reverse", "verify"} <= cli.commands.keys()
     shown = [*examples(cli)]
     for name, command in cli.commands.items():
         assert name in made.stdout

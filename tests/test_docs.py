@@ -19,6 +19,7 @@ import entropic.machines
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+README = ROOT / "README.md"
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
@@ -38,7 +39,7 @@ def test_blocks_are_found() -> None:
     assert sum(kind == "python" for page in PAGES for kind, *_ in blocks(page.read_text("utf-8"))) >= 20
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In order, in one session, in an empty directory; a text block right after a Python block is its output."""
     monkeypatch.chdir(tmp_path)

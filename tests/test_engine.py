@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import math
 import shutil
 from collections.abc import Iterator
@@ -10,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import reference
 from entropic import entropy
 from entropic.audit import audit
+from entropic.cli import show
 from entropic.computer import EntropicComputer, Interrupted, Observer, _books
 from entropic.config import Config
 from entropic.engine.checkpoint import digest_text, generations
@@ -371,7 +375,8 @@ def test_nothing_to_reverse(tmp_path: Path) -> None:
     [{"erase": False}, {"erase": False, "record": "raw"}, {"erase": True, "threshold": 1}],
     ids=str,
 )
-def test_a_full_tape_stops_the_demon(demon: dict[str, Any], tmp_path: Path) -> None:
+def test_a_full_tape_stops_the_demon(demon: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each region when its share is full; the summary names the cycle."""
     config = configure(
         FIELDS["odd plane"],
         demon={**demon, "tape_nats": 300.0},
@@ -390,8 +395,17 @@ def test_a_full_tape_stops_the_demon(demon: dict[str, Any], tmp_path: Path) -> N
                 assert not books[account][cycle - 1 :, region].any()
         else:
             assert books["measured"][:, region].all()
+    stopped = books["stopped"][-1]
+    said = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert said["demon"]["regions_stopped"] == (stopped > 0).sum()
+    assert said["demon"]["first_stop_cycle"] == stopped[stopped > 0].min()
+    assert said["demon"]["last_stop_cycle"] == (stopped.max() if (stopped > 0).all() else None)
+    console = Console(file=io.StringIO(), width=200)
+    monkeypatch.setattr(show, "out", console)
+    show.print_summary(said)
+    assert f"cycle {stopped[stopped > 0].min()}: tape full" in console.file.getvalue()  # type: ignore[attr-defined]
     if not config.demon.erase:
-        assert (books["stopped"][-1] > 0).all()
+        assert (stopped > 0).all()
         assert reverse(tmp_path / "run", chunks=(3, 1)).restored
 
 

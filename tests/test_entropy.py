@@ -198,6 +198,53 @@ def test_exergy_of_large_fields() -> None:
             assert ln_states(len(quanta) * 10**9, final) >= initial > ln_states(len(quanta) * 10**9, final - 1)
 
 
+def decades(least: int, most: int) -> st.SearchStrategy[int]:
+    """Integers spread over the decades."""
+    powers = st.integers(int(math.log2(least)), int(math.log2(most)))
+    return powers.flatmap(lambda p: st.integers(max(least, 2**p), min(most, 2 ** (p + 1))))
+
+
+@settings(deadline=None, max_examples=60)
+@given(decades(1000, 10**12), st.floats(1e-3, 8.0), st.data(), st.sampled_from(KINDS))
+def test_prices_up_to_a_trillion_sites(sites: int, mean: float, data: st.DataObject, kind: entropy.RecordKind) -> None:
+    """E_min, whether the fast search was certain or not, is the least integer that pays: checked to 60 digits.
+
+    Ties, which digits cannot tell, are a matter of few sites, above.
+    """
+    quanta, ones = int(mean * sites), data.draw(st.integers(0, sites))
+    energy = entropy.erasure_quanta(sites, quanta, ones, kind)
+    assert energy is not None
+    with mpmath.workdps(60):
+        nats = sites * mpmath.log(2)
+        if kind == "compressed":
+            nats = ln_states(sites - ones + 1, ones) + mpmath.log(sites + 1)  # C(n, k): n − k + 1 oscillators, k quanta
+        before = ln_states(sites, quanta)
+        assert ln_states(sites, quanta + energy) - before >= nats
+        assert ln_states(sites, quanta + energy - 1) - before < nats
+        relative = abs(entropy.record_nats(sites, ones, kind) - nats) / nats
+        assert relative < 1e-12
+        warmth = entropy.temperature(sites, quanta)
+        exact = nats / mpmath.log(mpmath.mpf(quanta + sites) / (quanta + 1))
+        assert abs(entropy.landauer_quanta(warmth, float(nats)) / exact - 1) < 1e-12
+        quantum = mpmath.mpf(4e-21)
+        joules = entropy.landauer_joules(units.kelvin(warmth, 4e-21), float(nats))
+        assert abs(joules / (exact * quantum) - 1) < 1e-12
+        assert abs(units.joules(energy, 4e-21) / (energy * quantum) - 1) < 1e-12
+
+
+@settings(deadline=None, max_examples=40)
+@given(decades(1, 10**11), st.lists(st.floats(0, 8.0), min_size=2, max_size=8), st.floats(0, 1e6))
+def test_exergy_up_to_a_trillion_sites(sites: int, means: list[float], tape: float) -> None:
+    quanta = [int(mean * sites) for mean in means]
+    work = entropy.exergy(sites, quanta, tape)
+    with mpmath.workdps(60):
+        needed = mpmath.fsum(ln_states(sites, q) for q in quanta) - mpmath.mpf(tape)
+        final, whole = sum(quanta) - work, len(quanta) * sites
+        assert 0 <= work <= sum(quanta)
+        assert ln_states(whole, final) >= needed
+        assert final == 0 or ln_states(whole, final - 1) < needed
+
+
 def test_exergy_tends_to_the_thermodynamic_limit() -> None:
     """Two equal halves of mean 8 and 2 end at the mean u with 2 s(u) = s(8) + s(2), s(u) = (1+u) ln(1+u) - u ln u."""
     with mpmath.workdps(30):

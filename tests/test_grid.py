@@ -34,7 +34,7 @@ def none(network: Network) -> NDArray[np.int64]:
 
 
 def draw_demands(rng: np.random.Generator, network: Network, classes: int = 3) -> tuple[EnergyDemand, ...]:
-    linked = np.unique(network.lines) if network.regions > 1 else np.zeros(1, np.int64)
+    linked = np.unique(network.lines[network.capacity > 0]) if network.regions > 1 else np.zeros(1, np.int64)
     high = int(rng.choice([3, 50, 4000]))
     return tuple(
         EnergyDemand(int(rng.choice(linked)), int(quanta), int(rng.integers(classes)), str(rng.choice(["compute", "export"])))

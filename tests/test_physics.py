@@ -9,13 +9,12 @@ which the same statistic must reject at the same level.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 import zarr
@@ -28,9 +27,12 @@ from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.machines.harvester import EntropyHarvester
 from entropic.store import RunStore
+from entropic.verification import closed_forms
+from entropic.verification.closed_forms import boltzmann_factor, information, ones_law, record, site_law
+from entropic.verification.exchange import shell_tables, uniform_p
+from entropic.verification.statistics import binomial_p, p_value
 
 FALSE_ALARM = 1e-6  # of each p-value
-LEAST = 5.0  # expectation of a cell, below which cells are pooled
 
 Array = NDArray[Any]
 
@@ -38,37 +40,9 @@ Array = NDArray[Any]
 # --- statistics -------------------------------------------------------------------------------------------------
 
 
-def chi_square(counts: Iterable[float], chances: Iterable[float]) -> tuple[float, int]:
-    """Pearson's statistic and its degrees of freedom; neighbouring cells are pooled to an expectation of at least 5."""
-    seen, chance = np.asarray(list(counts), float), np.asarray(list(chances), float)
-    assert math.isclose(chance.sum(), 1, rel_tol=1e-12)
-    expected, pooled, found, held, got = seen.sum() * chance, [], [], 0.0, 0.0
-    for want, have in zip(expected, seen, strict=True):
-        held, got = held + want, got + have
-        if held >= LEAST:
-            pooled.append(held)
-            found.append(got)
-            held = got = 0.0
-    if not pooled:
-        return 0.0, 0
-    pooled[-1] += held
-    found[-1] += got
-    want, have = np.array(pooled), np.array(found)
-    return float((((have - want) ** 2) / want).sum()), len(pooled) - 1
-
-
-def p_value(tables: Iterable[tuple[Iterable[float], Iterable[float]]]) -> float:
-    """Joint p-value of independent tables (counts, chances): their statistics and degrees of freedom add up."""
-    parts = [chi_square(counts, chances) for counts, chances in tables]
-    freedom = sum(n for _, n in parts)
-    assert freedom > 0, "nothing to test"
-    return float(stats.chi2.sf(sum(x for x, _ in parts), freedom))
-
-
 def geometric(mean: float, cells: int) -> list[float]:
     """P(q), q = 0 … cells − 2, and what lies beyond."""
-    x = Fraction(mean) / (1 + Fraction(mean))
-    return [float((1 - x) * x**q) for q in range(cells - 1)] + [float(x ** (cells - 1))]
+    return closed_forms.geometric(boltzmann_factor(mean), cells)
 
 
 def test_the_statistic_itself() -> None:
@@ -105,7 +79,7 @@ def run(place: Path, **sections: dict[str, Any]) -> tuple[list[Array], dict[str,
 def break_exchange(
     monkeypatch: pytest.MonkeyPatch, update: Callable[[Array, Array, np.random.Generator], Array]
 ) -> None:
-    """Put another update (lower, total, randomness → new lower) in the place of the two kernels that a lone block uses."""
+    """Put another update (lower, total, randomness → new lower) in the place of the kernels of a layer."""
 
     def mix(lower: Array, upper: Array, layer: int) -> tuple[Array, Array]:
         total = lower.astype(np.int64) + upper
@@ -115,11 +89,20 @@ def break_exchange(
     def runs(view: Array, a: Array, b: Array, stride: int, lower: Array, seed: int, layer: int, *rest: Any) -> None:
         view[:, lower], view[:, lower + 1] = mix(view[:, lower], view[:, lower + 1], layer)
 
+    def runs_anew(old: Array, view: Array, *rest: Any) -> None:
+        view[...] = old
+        runs(view, *rest)
+
     def touching(rows: Array, base: Array, lower: Array, full: bool, seed: int, layer: int, *rest: Any) -> None:
         rows[:, lower], rows[:, lower + 1] = mix(rows[:, lower], rows[:, lower + 1], layer)
 
+    def seam(low: Array, high: Array, base: Array, step: int, halve: bool, seed: int, layer: int, *rest: Any) -> None:
+        low[...], high[...] = mix(low, high, layer)
+
     monkeypatch.setattr(engine_layers, "exchange_runs", runs)
+    monkeypatch.setattr(engine_layers, "exchange_runs_anew", runs_anew)
     monkeypatch.setattr(engine_layers, "exchange_touching", touching)
+    monkeypatch.setattr(engine_layers, "exchange_seam", seam)
 
 
 def one_place_short(lower: Array, total: Array, rng: np.random.Generator) -> Array:
@@ -140,25 +123,11 @@ def coin_for_each_quantum(lower: Array, total: Array, rng: np.random.Generator) 
 # --- the pair update is uniform on its shell ----------------------------------------------------------------------
 
 
-def shifts(before: Array, after: Array, layer: int) -> dict[tuple[int, int], Array]:
-    """Counts of the shift s = (q_i' − q_i) mod (t + 1) by (t, q_i), in a closed field that one layer changed."""
-    axis, parity = layer // 2 % before.ndim, layer % 2
-    old, new = (np.moveaxis(a, axis, 0)[parity:].astype(np.int64) for a in (before, after))
-    pairs = old.shape[0] // 2 * 2
-    q, total = old[:pairs:2].ravel(), (old[:pairs:2] + old[1:pairs:2]).ravel()
-    assert np.array_equal((new[:pairs:2] + new[1:pairs:2]).ravel(), total)
-    shift = (new[:pairs:2].ravel() - q) % (total + 1)
-    width = int(total.max()) + 1
-    table = np.bincount((total * width + q) * width + shift, minlength=width**3).reshape(width, width, width)
-    return {(t, a): table[t, a, : t + 1] for t in range(1, width) for a in range(t + 1)}
-
-
 def uniform_on_shells(place: Path) -> float:
     """p-value of twelve layers: two axes, two parities, three turns.
 
-    Given the field before a layer, the shifts of its pairs are independent and uniform on the shell, whatever t and
-    q_i are.  Two tests, each at half the level: one table a (t, q_i), to see every start, and one a t, to see a slight
-    unevenness that all starts share.  Tables with fewer than 5 pairs a place (which the field before decides) are left.
+    Two tests, each at half the level: one table a (t, q_i), to see every start, and one a t, to see a slight unevenness
+    that all starts share.
     """
     fields, _ = run(
         place,
@@ -168,17 +137,9 @@ def uniform_on_shells(place: Path) -> float:
         demon={"lift": False},
     )
     assert len(fields) == 13
-    starts, shells = [], []
-    for layer, (before, after) in enumerate(pairwise(fields)):
-        counts = shifts(before, after, layer)
-        sums: dict[int, Array] = {}
-        for (total, _), seen in counts.items():
-            sums[total] = sums.get(total, 0) + seen
-        starts += [seen for seen in counts.values() if seen.sum() >= LEAST * seen.size]
-        shells += [seen for seen in sums.values() if seen.sum() >= LEAST * seen.size]
+    starts, shells = shell_tables([fields])
     assert len(starts) > 1500 and len(shells) > 300
-    values = [p_value([(seen, [1 / seen.size] * seen.size) for seen in tables]) for tables in (starts, shells)]
-    return min(1.0, 2 * min(values))
+    return uniform_p(starts, shells)
 
 
 def test_pair_update_is_uniform_on_its_shell(tmp_path: Path) -> None:
@@ -235,12 +196,6 @@ SIDE = 64  # boxes along each axis: 4,096 replicas
 MIXING = 120  # layers: the slowest mode of 4 sites falls by cos²(π/4) = 1/2 in four layers, so to 2⁻³⁰
 
 
-def site_law(sites: int, quanta: int) -> list[float]:
-    """P(q) of one site of a closed box in equilibrium: C(Q − q + N − 2, N − 2) / C(Q + N − 1, N − 1)."""
-    whole = math.comb(quanta + sites - 1, sites - 1)
-    return [float(Fraction(math.comb(quanta - q + sites - 2, sites - 2), whole)) for q in range(quanta + 1)]
-
-
 def closed_boxes(place: Path, threshold: int, cycles: int) -> tuple[list[Array], dict[str, Array]]:
     """Boxes with adiabatic walls that begin as far from equilibrium as can be told: every site at the mean."""
     return run(
@@ -288,23 +243,6 @@ def test_boxes_that_have_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 # --- the microcanonical law of n₁ -----------------------------------------------------------------------------------
-
-
-def ones_law(sites: int, quanta: int, threshold: int) -> list[Fraction]:
-    """P(n₁) as physics.md has it, in integers."""
-
-    def choose(n: int, k: int) -> int:
-        return math.comb(n, k) if n >= 0 else 0
-
-    def states(ones: int) -> int:
-        terms = (
-            (-1) ** j * choose(sites - ones, j) * choose(quanta - threshold * (ones + j) + sites - 1, sites - 1)
-            for j in range(sites - ones + 1)
-            if quanta >= threshold * (ones + j)
-        )
-        return choose(sites, ones) * sum(terms)
-
-    return [Fraction(states(n), choose(quanta + sites - 1, sites - 1)) for n in range(sites + 1)]
 
 
 def law_of_ones(books: dict[str, Array], threshold: int) -> float:
@@ -379,11 +317,6 @@ def one_lift(
     )
 
 
-def binomial_p(ones: int, sites: int, chance: float) -> float:
-    """Exact two-sided p-value."""
-    return min(1.0, 2 * float(min(stats.binom.cdf(ones, sites, chance), stats.binom.sf(ones - 1, sites, chance))))
-
-
 def chance_of_one(threshold: int) -> float:
     """p = x^θ, x = 5/6."""
     return float(Fraction(5, 6) ** threshold)
@@ -403,17 +336,6 @@ def test_work_of_a_lift(threshold: int, tmp_path: Path) -> None:
     assert math.isclose(threshold * p, -p * math.log(p) / math.log(6 / 5), rel_tol=1e-12)
 
 
-def record(sites: int, ones: int) -> float:
-    """ln C(N, n₁) + ln(N + 1), to 40 digits before it is rounded."""
-    with mpmath.workdps(40):
-        return float(mpmath.log(mpmath.binomial(sites, ones)) + mpmath.log(sites + 1))
-
-
-def entropy_of(p: float) -> float:
-    """H(p), nats."""
-    return -p * math.log(p) - (1 - p) * math.log1p(-p)
-
-
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 def test_information_of_a_lift(threshold: int, tmp_path: Path) -> None:
     """I = H(p) a site: one region that is the whole field, whose record is at most ln(N + 1) nats longer than N H(n₁/N).
@@ -426,15 +348,15 @@ def test_information_of_a_lift(threshold: int, tmp_path: Path) -> None:
     low, high = (int(stats.binom.ppf(q, SITES, p)) for q in (FALSE_ALARM / 2, 1 - FALSE_ALARM / 2))
     assert high < SITES / 2
     assert record(SITES, low) <= nats <= record(SITES, high)
-    assert 0 <= nats - SITES * entropy_of(ones / SITES) <= math.log(SITES + 1)
-    assert record(SITES, round(SITES * p)) == pytest.approx(SITES * entropy_of(p), abs=math.log(SITES + 1))
+    assert 0 <= nats - SITES * information(ones / SITES) <= math.log(SITES + 1)
+    assert record(SITES, round(SITES * p)) == pytest.approx(SITES * information(p), abs=math.log(SITES + 1))
 
 
 def test_information_of_regions_is_that_of_their_own_ones(tmp_path: Path) -> None:
     _, books = one_lift(tmp_path / "run", 4)
     for ones, nats in zip(books["ones"][0].tolist(), books["record_nats"][0].tolist(), strict=True):
         assert math.isclose(nats, record(BOX, ones), rel_tol=1e-12)
-        assert 0 <= nats - BOX * entropy_of(ones / BOX) <= math.log(BOX + 1)
+        assert 0 <= nats - BOX * information(ones / BOX) <= math.log(BOX + 1)
 
 
 def test_yield_of_a_lift(tmp_path: Path) -> None:
@@ -442,9 +364,9 @@ def test_yield_of_a_lift(tmp_path: Path) -> None:
     exact = {}
     for threshold in THRESHOLDS:
         p = chance_of_one(threshold)
-        exact[threshold] = -p * math.log(p) / entropy_of(p)
+        exact[threshold] = -p * math.log(p) / information(p)
         _, books = one_lift(tmp_path / str(threshold), threshold, regions=[1, 1])
-        assert math.isclose(exact[threshold], threshold * p * math.log(6 / 5) / entropy_of(p), rel_tol=1e-12)
+        assert math.isclose(exact[threshold], threshold * p * math.log(6 / 5) / information(p), rel_tol=1e-12)
         seen = int(books["lift"].sum()) * math.log(6 / 5) / float(books["record_nats"].sum())
         edges = [int(stats.binom.ppf(q, SITES, p)) for q in (FALSE_ALARM / 2, 1 - FALSE_ALARM / 2)]
         bounds = sorted(threshold * n * math.log(6 / 5) / record(SITES, n) for n in edges)

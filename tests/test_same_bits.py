@@ -182,8 +182,8 @@ def shrink(client: Client, workers: int) -> DaskExecutor:
     return executor
 
 
-@pytest.fixture(scope="module")
-def threads() -> Iterator[Client]:
+@contextmanager
+def seven_threads() -> Iterator[Client]:
     """Seven workers of one thread each in this process."""
     with (
         LocalCluster(
@@ -191,6 +191,12 @@ def threads() -> Iterator[Client]:
         ) as made,
         Client(made, set_as_default=False) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Client]:
+    with seven_threads() as client:
         yield client
 
 
@@ -324,12 +330,13 @@ def test_shuffled_priorities(threads: Client, tmp_path: Path) -> None:
     assert len({tuple(sorted(order)) for order in orders}) == 1
 
 
-def test_threads(threads: Client, tmp_path: Path) -> None:
-    """Workers that share this process; the last test, for it shrinks the cluster."""
-    for number, count in enumerate(WORKERS):
-        executor = shrink(threads, count)
-        for name in CONFIGS:
-            agree(name, cuts(name, 50 + number, 1), executor, tmp_path)
+def test_threads(tmp_path: Path) -> None:
+    """Workers that share this process."""
+    with seven_threads() as client:
+        for number, count in enumerate(WORKERS):
+            executor = shrink(client, count)
+            for name in CONFIGS:
+                agree(name, cuts(name, 50 + number, 1), executor, tmp_path)
 
 
 if __name__ == "__main__":

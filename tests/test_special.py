@@ -118,6 +118,11 @@ def test_rows_are_the_scalars() -> None:
     assert out.tolist() == [special.ln_multinomial(row) for row in counts]
     special.ln_multiplicity_rows(counts[:20, 0] + 1, counts[:20, 1], out)
     assert out.tolist() == [special.ln_multiplicity(row[0] + 1, row[1]) for row in counts]
+    for sites in (1, 1000):
+        found = special.temperatures(sites, counts[:20, 1]).tolist()
+        assert found == [special.temperature(sites, row[1]) for row in counts]
+        found = special.ln_multiplicities(sites, counts[:20, 1]).tolist()
+        assert found == [special.ln_multiplicity(sites, row[1]) for row in counts]
 
 
 @drawn

@@ -55,7 +55,9 @@ def test_opens_without_a_warning(tmp_path: Path) -> None:
     assert field["quanta"].dims == ("x", "y", "z") and field["quanta"].shape == (6, 8, 4)
     assert int(field["quanta"].sum()) == int(series["quanta"][-1].sum())
     assert field["quanta"].attrs["cycle"] == summary["totals"]["cycles"]
-    for variable in (*series.variables.values(), *field.variables.values()):
+    opening = opened(tmp_path / "run" / "opening.zarr")
+    assert opening.sizes == {"region": 6} and "battery" in opening
+    for variable in (*series.variables.values(), *field.variables.values(), *opening.variables.values()):
         assert variable.attrs["units"] and variable.attrs["long_name"]
 
 

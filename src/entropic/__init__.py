@@ -7,6 +7,7 @@ from entropic.audit import Law, audit
 from entropic.computer import Cycle, EntropicComputer, Observer
 from entropic.config import Config
 from entropic.errors import EntropicError
+from entropic.machines import circuits
 from entropic.machines.demon import MaxwellDemon, SortRecord
 from entropic.machines.exchange import EntropyExchange, OrderBook, Trade
 from entropic.machines.grid import EnergyDemand, EnergyGrid, EnergyScheduler, GridOutcome
@@ -55,6 +56,7 @@ __all__ = [
     "Trade",
     "Verdict",
     "audit",
+    "circuits",
     "entropy",
     "judge",
     "open_run",

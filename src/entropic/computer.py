@@ -198,7 +198,7 @@ class EntropicComputer:
         energy_grid = energy_grid_of(config, store.network_file if store else None)  # raises before anything is written
         self.store = store or RunStore.create(Path(str(out)), config, protocol)
         self._epoch = epoch or config.run.checkpoint_every or 100
-        self._cycle = 0
+        self._cycle = self._begun = 0
         watch = self.observer
         self._drive = Drive(self.grid, self.executor, config, watch.progress, watch.stop, energy_grid, protocol)
         self.seconds = 0.0
@@ -225,7 +225,7 @@ class EntropicComputer:
                 store.link_field(generation.path)
                 if generation.cycle:
                     computer._series()
-            computer._cycle = generation.cycle
+            computer._cycle = computer._begun = generation.cycle
             computer._load(generation)
         except BaseException:
             store.unlock()
@@ -341,7 +341,8 @@ class EntropicComputer:
         return summary
 
     def performance(self) -> dict[str, Any]:
-        done = self._cycle
+        """How fast the cycles went that this object did itself, on what."""
+        done = self._cycle - self._begun
         rate = self.lattice.sites * done / self.seconds if self.seconds else 0.0
         return {
             "seconds": self.seconds,

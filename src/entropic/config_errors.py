@@ -275,7 +275,8 @@ def _remedy(key: str, value: object, info: FieldInfo) -> str:
     if info.annotation is int and isinstance(value, float) and value.is_integer() and 0 < value < 2**53:
         return f"write {key} = {int(value)}"
     if info.annotation is bool and isinstance(value, str | int):
-        return f"write {key} = {'true' if str(value).lower() in {'true', 'yes', 'on', '1'} else 'false'}"
+        yes = value == 1 or (isinstance(value, str) and value.lower() in {"true", "yes", "on", "1"})
+        return f"write {key} = {'true' if yes else 'false'}"
     if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]{1,20}", value):
         return "remove the quotes"
     if info.is_required() or info.default is None:

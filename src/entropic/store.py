@@ -241,6 +241,9 @@ class RunStore:
                 name, shape=values.shape, dtype=values.dtype, chunks=values.shape, dimension_names=("region",)
             )
             array[:] = values
+            _, units, about = ACCOUNTS.get(name, ("", "nat", "entropy of the region"))
+            array.attrs.update({"units": units, "long_name": about.replace("cycle's end", "start")})
+        consolidate(self.path / "opening.zarr")
 
     def opening(self) -> dict[str, NDArray[Any]]:
         return self._read("opening.zarr", ("quanta", "battery", "entropy_hist", "entropy_start"))

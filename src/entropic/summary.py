@@ -62,7 +62,9 @@ def efficiencies(books: Mapping[str, np.ndarray[Any, Any]], sites: int) -> dict[
     waste = sum(books[name] for name in ("stored_loss", "compute", "line_loss") if name in books)
     held = books["quanta"] + books["lift"] - books["erasure"] - waste
     nats = sum(books[name] for name in ("record_nats", "sort_nats") if name in books)
-    if sites > 1 and (worth := math.fsum((nats / np.log1p((sites - 1) / (np.maximum(held, 0) + 1.0))).ravel())) > 0:
+    if (held < 0).any():  # books that no law holds for
+        return found
+    if sites > 1 and (worth := math.fsum((nats / np.log1p((sites - 1) / (held + 1.0))).ravel())) > 0:
         found["information"] = float(books["lift"].sum() / worth)
     return found
 

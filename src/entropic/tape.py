@@ -29,8 +29,7 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
     pieces = tuple(pieces)
     if not pieces:
         return 0
-    rows = {piece.cycle: _unpacked(piece, block) for piece in pieces}
-    width = rows[pieces[0].cycle].shape[1]
+    width = _unpacked(pieces[0], block).shape[1]
     place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}.zarr"
     group = zarr.open_group(place, mode="w")
     ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
@@ -43,8 +42,8 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
         dimension_names=("cycle", "region", "byte"),
         compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
     )
-    for cycle, raw in rows.items():
-        bits[cycle - first] = raw
+    for piece in pieces:  # unpacked one at a time: a cycle's bits are as many as sites
+        bits[piece.cycle - first] = _unpacked(piece, block)
     return len(pieces)
 
 

@@ -272,6 +272,8 @@ class Replay:
         return (self.bits, code) if code <= self.bits else (self.pairs, code - self.bits - 1)
 
     def _price(self, quanta: int, code: int) -> int | None:
+        if quanta < 0:  # of books that break the first law, which says so
+            return None
         bits, ones = self._record(code)
         energy, certain = special.erasure_quanta_fast(self.sites, quanta, float(self.nats(bits, np.array([ones]))[0]))
         if certain:

@@ -16,11 +16,11 @@ from entropic.cli.progress import progress
 from entropic.cli.show import err
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
-from entropic.engine.cluster import Where, connect
+from entropic.engine.cluster import DaskExecutor, Where, connect
 from entropic.engine.plan import Plan, make_plan
 from entropic.store import RunStore
 
-__all__ = ["chosen_place", "execute", "free_memory", "planned", "where_options"]
+__all__ = ["Stop", "chosen_place", "connected", "execute", "free_memory", "planned", "run_on", "where_options"]
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -60,7 +60,7 @@ def free_memory() -> int:
     return int(0.9 * free)
 
 
-class _Stop:
+class Stop:
     """SIGINT and SIGTERM ask for a checkpoint; the second one ends the process at once."""
 
     def __init__(self) -> None:
@@ -76,19 +76,18 @@ class _Stop:
         err.print("[yellow]stopping: writing a checkpoint (once more to end at once)[/]")
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Iterator[Stop]:
         old = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            yield self
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
 
 
 @contextmanager
-def _observed(config: Config, booked: Callable[[RunStore, int], None] | None) -> Iterator[Observer]:
-    stop = _Stop()
-    with stop.listening(), progress(err, config.run.cycles, config.field.sites) as show:
+def _observed(config: Config, booked: Callable[[RunStore, int], None] | None, stop: Stop) -> Iterator[Observer]:
+    with progress(err, config.run.cycles, config.field.sites) as show:
         yield Observer(progress=show, booked=booked or (lambda store, cycle: None), stop=stop)
 
 
@@ -101,21 +100,39 @@ def execute(
     where: Where,
     chunks: tuple[int, ...] | None,
     start: Callable[..., EntropicComputer],
-    booked: Callable[[RunStore, int], None] | None = None,
 ) -> tuple[EntropicComputer, dict[str, Any]]:
     """Connect, plan, run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
     if where.scheduler is None:
         planned(config, where, chunks)  # refuse what cannot fit before any process starts
+    with connected(where) as executor, Stop().listening() as stop:
+        return run_on(executor, config, where, chunks, start, stop)
+
+
+@contextmanager
+def connected(where: Where) -> Iterator[DaskExecutor]:
+    """A cluster as asked for; says where its dashboard is."""
     with connect(where) as executor:
-        here = Where(executor.workers, executor.threads, where.scheduler)
-        memory = free_memory() if where.scheduler is None else 1 << 62
-        plan = make_plan(config, here.workers, here.threads, memory, chunks, where.in_process)
         if executor.address:
             err.print(f"dashboard: {executor.address}")
-        err.print(
-            f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
-            f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
-        )
-        with _observed(config, booked) as observer:
-            computer = start(executor, plan.chunks, plan.epoch, observer)
-            return computer, computer.run()
+        yield executor
+
+
+def run_on(
+    executor: DaskExecutor,
+    config: Config,
+    where: Where,
+    chunks: tuple[int, ...] | None,
+    start: Callable[..., EntropicComputer],
+    stop: Stop,
+    booked: Callable[[RunStore, int], None] | None = None,
+) -> tuple[EntropicComputer, dict[str, Any]]:
+    """Plan for the cluster that there is, and run; ``start(executor, chunks, epoch, observer)`` makes the computer."""
+    memory = free_memory() if where.scheduler is None else 1 << 62
+    plan = make_plan(config, executor.workers, executor.threads, memory, chunks, where.in_process)
+    err.print(
+        f"{config.field.sites:,} sites, {config.field.region_count:,} regions, {plan.blocks} blocks on "
+        f"{plan.workers} × {plan.threads} threads; about {plan.seconds:.0f} s, {plan.bytes_total / 2**30:.1f} GiB"
+    )
+    with _observed(config, booked, stop) as observer:
+        computer = start(executor, plan.chunks, plan.epoch, observer)
+        return computer, computer.run()

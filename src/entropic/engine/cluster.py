@@ -132,6 +132,10 @@ class DaskExecutor:
         self._peak = 0
         self._looked = self._alive = 0.0
 
+    def again(self) -> DaskExecutor:
+        """The same cluster for another run: its workers are looked up anew, and the peak starts from what is in use."""
+        return DaskExecutor(self.client, self.address)
+
     def _info(self) -> dict[str, Any]:
         """What the scheduler says of each worker, by address; asked anew, for a stopped scheduler says nothing."""
         if self.client.status != "running" or self.client.scheduler is None:

@@ -7,7 +7,14 @@ agrees with it bit for bit.
 
 from entropic.kernels.contact import long_rows, put_run, take_run
 from entropic.kernels.deposit import add_heat, remove_heat
-from entropic.kernels.exchange import exchange_runs, exchange_runs_anew, exchange_seam, exchange_touching, scratch
+from entropic.kernels.exchange import (
+    exchange_pairs,
+    exchange_runs,
+    exchange_runs_anew,
+    exchange_seam,
+    exchange_touching,
+    scratch,
+)
 from entropic.kernels.gear import gear_swap, gear_unswap
 from entropic.kernels.lift import drop_ones, drop_ones_where, lift, measure
 from entropic.kernels.network import NOT_UNIQUE, UNIQUE, nearest_supplier, prove_flow
@@ -31,6 +38,7 @@ __all__ = [
     "block_histograms",
     "drop_ones",
     "drop_ones_where",
+    "exchange_pairs",
     "exchange_runs",
     "exchange_runs_anew",
     "exchange_seam",

@@ -7,7 +7,14 @@ from numba import njit
 
 from entropic.randomness import GROUP_WORDS, PURPOSE_EXCHANGE, fill_words, words
 
-__all__ = ["exchange_runs", "exchange_runs_anew", "exchange_seam", "exchange_touching", "scratch"]
+__all__ = [
+    "exchange_pairs",
+    "exchange_runs",
+    "exchange_runs_anew",
+    "exchange_seam",
+    "exchange_touching",
+    "scratch",
+]
 
 _CHUNK_GROUPS = 32
 _SHORT = 8  # sites of a run up to which single words come cheaper than whole groups
@@ -107,6 +114,19 @@ def _apply(lower, upper, high, low, n, q_max, inverse):  # type: ignore[no-untyp
             _rows_bytes(lower, upper, high, low, n)
     else:
         _rows_general(lower, upper, high, low, n, q_max, inverse)
+
+
+@njit(nogil=True, cache=True)
+def exchange_pairs(lower, upper, high, low, q_max, inverse):  # type: ignore[no-untyped-def]
+    """Mix lower[i] with upper[i] by given words: what every layer does to its pairs, without the generator.
+
+    Parameters
+    ----------
+    lower, upper : uint8 or uint16 [n], contiguous
+    high, low : uint16[n]
+        Upper and lower halves of the words.
+    """
+    _apply(lower, upper, high, low, lower.size, q_max, inverse)
 
 
 @njit(nogil=True, cache=True)
