@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from entropic.audit import audit
 from entropic.computer import EntropicComputer
 from entropic.config import Config
-from entropic.engine import block, sorting, stages, trade
+from entropic.engine import block, stages, trade
 from entropic.errors import EntropicError
 from entropic.machines import demon, grid
 from entropic.machines.exchange import EntropyExchange, OrderBook
@@ -69,11 +69,16 @@ def one_more(result: Any, arguments: tuple[Any, ...]) -> Any:
     return result
 
 
-def a_bit_less(result: tuple[int, int], arguments: tuple[Any, ...]) -> tuple[int, int]:
+def a_bit_less(result: tuple[int, ...], arguments: tuple[Any, ...]) -> tuple[int, ...]:
     """A pair was swapped, and the bit is blank."""
-    ones, gradient = result
+    ones, *others = result
     arguments[-1][np.flatnonzero(arguments[-1])[:1]] = 0
-    return max(ones - 1, 0), gradient
+    return max(ones - 1, 0), *others
+
+
+def more_moved(result: tuple[int, int, int], arguments: tuple[Any, ...]) -> tuple[int, int, int]:
+    ones, gradient, moved = result
+    return ones, gradient, moved + 1
 
 
 # --- market ------------------------------------------------------------------------------------------------------
@@ -164,8 +169,8 @@ def imported(flows: Array, arguments: tuple[Any, ...]) -> Array:
 
 MUTANTS: dict[str, tuple[str, Break]] = {
     "sort: a quantum too many": ("machines", around(demon, "sort_pairs", one_more)),
-    "sort of partners: a quantum too many": ("partners", around(demon, "sort_runs", one_more)),
-    "sort of partners: not put back": ("partners", instead(sorting, "put_run", lambda region, start, run: 0)),
+    "sort of partners: a quantum too many": ("partners", around(demon, "sort_contact", one_more)),
+    "sort of partners: more booked than moved": ("partners", around(demon, "sort_contact", more_moved)),
     "sort: cheaper records": ("machines", around(LandauerEngine, "sort_code", lambda code, _: np.maximum(code - 1, 9))),
     "gears: work of a turn not made": ("partners", around(trade, "gear_swap", a_turn_too_many)),
     "gears: a quantum too many": ("partners", around(trade, "gear_swap", one_more)),
@@ -224,7 +229,7 @@ def kept(pairs: str) -> Config:
 
 BITS: dict[str, tuple[str, Break]] = {
     "a pair swapped without its bit": ("halves", around(demon, "sort_pairs", a_bit_less)),
-    "partners swapped without their bit": ("partners", around(demon, "sort_runs", a_bit_less)),
+    "partners swapped without their bit": ("partners", around(demon, "sort_contact", a_bit_less)),
     "a site lifted without its bit": ("halves", around(EntropyHarvester, "record", lambda bits, _: np.roll(bits, 1))),
 }
 

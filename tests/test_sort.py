@@ -96,12 +96,39 @@ def test_sort_of_two_runs(size: int, cap: tuple[Any, int], kind: str, n: int) ->
     assert np.array_equal(cold, before[1])
 
 
+@drawn
+@given(boxes, boxes, caps, kinds, numbers, numbers, numbers, numbers)
+def test_sort_of_two_regions(
+    shape: Quad, other: Quad, cap: tuple[Any, int], kind: str, start: int, begin: int, count: int, n: int
+) -> None:
+    """Cyclic runs of two regions, in place: what taking them out, sorting and putting them back would do."""
+    dtype, q_max = cap
+    hot, cold = view_of(kind, shape, dtype, q_max, n), view_of("mixed", other, dtype, q_max, n + 7)
+    rest = surroundings(hot), surroundings(cold)
+    before = hot.copy(), cold.copy()
+    pairs = 1 + count % min(hot.size, cold.size)
+    start, begin = start % hot.size, begin % cold.size
+    runs = reference.run_of(before[0], start, pairs), reference.run_of(before[1], begin, pairs)
+    larger, smaller, expected_bits = reference.sort_runs(*runs)
+    record, moved = MaxwellDemon().sort_contact(hot, start, cold, begin, pairs)
+    assert record.bits().tolist() == expected_bits
+    assert np.array_equal(hot, reference.with_run(before[0], start, larger))
+    assert np.array_equal(cold, reference.with_run(before[1], begin, smaller))
+    expected = (sum(expected_bits), pairs, sum(larger) - sum(smaller), sum(larger) - sum(runs[0]))
+    assert (record.ones, record.pairs, record.gradient, moved) == expected
+    assert np.array_equal(surroundings(hot), rest[0]) and np.array_equal(surroundings(cold), rest[1])
+    MaxwellDemon().undo_contact(hot, start, cold, begin, pairs, record.packed)
+    assert np.array_equal(hot, before[0]) and np.array_equal(cold, before[1])
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_a_long_run_does_not_overflow_its_counters(dtype: Any) -> None:
     """200,000 pairs (0, cap): the summed differences pass 2^32 for uint16."""
     size, top = 200_000, int(np.iinfo(dtype).max)
     hot, cold, bits = np.zeros(size, dtype), np.full(size, top, dtype), np.empty(size, np.uint8)
     assert kernels.sort_runs(hot, cold, bits) == (size, size * top)
+    halves = np.zeros((1, 1, 1, size), dtype), np.full((1, 1, 1, size), top, dtype)
+    assert kernels.sort_contact(halves[0], 3, halves[1], size - 5, bits) == (size, size * top, size * top)
     region = np.zeros((1, 2, 1, size), dtype)
     region[0, 1] = top
     assert kernels.sort_pairs(region, bits) == (size, size * top)
@@ -221,3 +248,5 @@ def test_a_foreign_record_is_refused() -> None:
         demon.sort_between(np.zeros(5, np.uint8), np.zeros(5, np.uint16))
     with pytest.raises(RecordMismatchError, match=r"\[5\] and uint8\[6\]"):
         demon.undo_between(np.zeros(5, np.uint8), np.zeros(6, np.uint8), record)
+    with pytest.raises(RecordMismatchError, match="11 pairs of regions of 10 and 12 sites"):
+        demon.sort_contact(region, 0, np.zeros((1, 1, 2, 6), np.uint8), 0, 11)

@@ -88,7 +88,7 @@ def _start(rules: Rules, region: int, cycle: int) -> int:
 def sides(state: BlockState, block: Block, rules: Rules, cycle: int, regions: Iterable[int]) -> dict[int, Contact]:
     """What some of the block's regions bring to a sort with their partners."""
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views = [long_rows(view) for view in block.region_views(state.array)]
+    views = list(block.region_views(state.array))
     room, quanta = _room(state, rules), state.energies()
     return {
         region: Contact(
@@ -102,7 +102,7 @@ def sides(state: BlockState, block: Block, rules: Rules, cycle: int, regions: It
 
 def _run(region: NDArray[np.generic], rules: Rules, number: int, cycle: int) -> NDArray[np.generic]:
     run = np.empty(rules.landauer.pairs, region.dtype)
-    take_run(region, _start(rules, number, cycle), run)
+    take_run(long_rows(region), _start(rules, number, cycle), run)
     return run
 
 
@@ -116,22 +116,52 @@ def _sort_partners(
     bits: NDArray[np.uint8],
 ) -> None:
     place = {int(number): i for i, number in enumerate(block.region_ids)}
-    views = [long_rows(view) for view in block.region_views(state.array)]
+    views = dict(zip(place, block.region_views(state.array), strict=True))
     room, quanta = _room(state, rules), state.energies()
     for hot, cold in _pairs(block):
         if not (room[place[hot]] if hot in place else others[hot].room):
             continue
-        own = [region for region in (hot, cold) if region in place]
-        runs = {region: _run(views[place[region]], rules, region, cycle) for region in own}
-        runs |= {region: others[region].sites.copy() for region in (hot, cold) if region not in place}
-        record = rules.demon.sort_between(runs[hot], runs[cold])
-        for region in own:
-            row["sort_heat"][place[region]] = put_run(views[place[region]], _start(rules, region, cycle), runs[region])
+        record, moved = _sort_pair(views, rules, cycle, hot, cold, others)
+        for region, heat in ((hot, moved), (cold, -moved)):
+            if region in place:
+                row["sort_heat"][place[region]] = heat
         if hot in place:
             i = place[hot]
             held = int(quanta[place[cold]]) if cold in place else others[cold].quanta
-            row["gradient"][i] = quanta[i] - held + 2 * row["sort_heat"][i]
+            row["gradient"][i] = quanta[i] - held + 2 * moved
             _enter(row, i, record, bits)
+
+
+def _sort_pair(
+    views: Mapping[int, NDArray[np.generic]],
+    rules: Rules,
+    cycle: int,
+    hot: int,
+    cold: int,
+    others: Mapping[int, Contact],
+) -> tuple[SortRecord, int]:
+    """Sort two partners, one of which another block may have; returns the record, and what went over to the hot one."""
+    demon, pairs = rules.demon, rules.landauer.pairs
+    starts = {region: _start(rules, region, cycle) for region in (hot, cold)}
+    if hot in views and cold in views:
+        return demon.sort_contact(views[hot], starts[hot], views[cold], starts[cold], pairs)
+    runs, own = _runs(views, rules, cycle, hot, cold, others)
+    record = demon.sort_between(runs[hot], runs[cold])
+    change = int(put_run(long_rows(views[own]), starts[own], runs[own]))
+    return record, change if own == hot else -change
+
+
+def _runs(
+    views: Mapping[int, NDArray[np.generic]],
+    rules: Rules,
+    cycle: int,
+    hot: int,
+    cold: int,
+    others: Mapping[int, Contact],
+) -> tuple[dict[int, NDArray[np.generic]], int]:
+    """Copies of the contact sites of two partners in different blocks, and which of them is here."""
+    own, other = (hot, cold) if hot in views else (cold, hot)
+    return {own: _run(views[own], rules, own, cycle), other: others[other].sites.copy()}, own
 
 
 # -- back --
@@ -152,15 +182,17 @@ def unsort(
     records : dict
         Packed bits of the sort, by region: of the block's own, and of hot partners in other blocks.
     """
-    views = dict(zip(block.region_ids.tolist(), map(long_rows, block.region_views(state.array)), strict=True))
+    demon, pairs = rules.demon, rules.landauer.pairs
+    views = dict(zip(block.region_ids.tolist(), block.region_views(state.array), strict=True))
     if not rules.partners:
         for number, region in views.items():
-            rules.demon.undo_packed(region, records[number])
+            demon.undo_packed(region, records[number])
         return
     for hot, cold in _pairs(block):
-        own = [region for region in (hot, cold) if region in views]
-        runs = {region: _run(views[region], rules, region, cycle) for region in own}
-        runs |= {region: others[region].sites.copy() for region in (hot, cold) if region not in views}
-        rules.demon.undo_between_packed(runs[hot], runs[cold], records[hot])
-        for region in own:
-            put_run(views[region], _start(rules, region, cycle), runs[region])
+        starts = {region: _start(rules, region, cycle) for region in (hot, cold)}
+        if hot in views and cold in views:
+            demon.undo_contact(views[hot], starts[hot], views[cold], starts[cold], pairs, records[hot])
+            continue
+        runs, own = _runs(views, rules, cycle, hot, cold, others)
+        demon.undo_between_packed(runs[hot], runs[cold], records[hot])
+        put_run(long_rows(views[own]), starts[own], runs[own])

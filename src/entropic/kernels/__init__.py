@@ -27,7 +27,14 @@ from entropic.kernels.reduce import (
     region_total,
     region_view,
 )
-from entropic.kernels.sort import sort_pairs, sort_runs, unsort_pairs, unsort_runs
+from entropic.kernels.sort import (
+    sort_contact,
+    sort_pairs,
+    sort_runs,
+    unsort_contact,
+    unsort_pairs,
+    unsort_runs,
+)
 
 __all__ = [
     "NOT_UNIQUE",
@@ -59,9 +66,11 @@ __all__ = [
     "region_view",
     "remove_heat",
     "scratch",
+    "sort_contact",
     "sort_pairs",
     "sort_runs",
     "take_run",
+    "unsort_contact",
     "unsort_pairs",
     "unsort_runs",
 ]

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from entropic import entropy
 from entropic.entropy import RecordKind
 from entropic.errors import UsageError
-from entropic.kernels import long_rows, sort_pairs, sort_runs, unsort_pairs, unsort_runs
+from entropic.kernels import (
+    long_rows,
+    sort_contact,
+    sort_pairs,
+    sort_runs,
+    unsort_contact,
+    unsort_pairs,
+    unsort_runs,
+)
 
 __all__ = ["MaxwellDemon", "RecordMismatchError", "SortRecord"]
 
@@ -82,6 +90,36 @@ class MaxwellDemon:
         ones, gradient = sort_runs(hot, cold, bits)
         return SortRecord(np.packbits(bits), int(ones), bits.size, int(gradient))
 
+    def sort_contact(
+        self, hot: NDArray[np.generic], start_hot: int, cold: NDArray[np.generic], start_cold: int, pairs: int
+    ) -> tuple[SortRecord, int]:
+        """Sort cyclic runs of two regions (C order) against each other, in place, from the given sites on.
+
+        Returns
+        -------
+        SortRecord, int
+            The record, and the quanta that went over to the hot region.
+        """
+        _check_regions(hot, cold, pairs)
+        bits = np.empty(pairs, np.uint8)
+        starts = start_hot % hot.size, start_cold % cold.size
+        ones, gradient, moved = sort_contact(long_rows(hot), starts[0], long_rows(cold), starts[1], bits)
+        return SortRecord(np.packbits(bits), int(ones), pairs, int(gradient)), int(moved)
+
+    def undo_contact(
+        self,
+        hot: NDArray[np.generic],
+        start_hot: int,
+        cold: NDArray[np.generic],
+        start_cold: int,
+        pairs: int,
+        packed: NDArray[np.uint8],
+    ) -> None:
+        """Undo `sort_contact` with the packed bits of its record, in place."""
+        _check_regions(hot, cold, pairs)
+        starts = start_hot % hot.size, start_cold % cold.size
+        unsort_contact(long_rows(hot), starts[0], long_rows(cold), starts[1], np.unpackbits(packed, count=pairs))
+
     def undo(self, region: NDArray[np.generic], record: SortRecord) -> None:
         """Undo `sort`, in place."""
         _check_pairs(region.size // 2, record)
@@ -102,6 +140,14 @@ class MaxwellDemon:
         """Undo `sort_between` with the packed bits of its record, in place."""
         _check_runs(hot, cold)
         unsort_runs(hot, cold, np.unpackbits(packed, count=hot.size))
+
+
+def _check_regions(hot: NDArray[np.generic], cold: NDArray[np.generic], pairs: int) -> None:
+    if not 0 < pairs <= min(hot.size, cold.size) or hot.dtype != cold.dtype:
+        raise RecordMismatchError(
+            f"{pairs} pairs of regions of {hot.size} and {cold.size} sites, {hot.dtype} and {cold.dtype}.",
+            "pass regions of one dtype, and no more pairs than sites",
+        )
 
 
 def _check_runs(hot: NDArray[np.generic], cold: NDArray[np.generic]) -> None:
