@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, 1 + len(os.sched_getaffinity(0))))')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-seed test test-hpc check bench docs gallery lock clean
+.PHONY: help setup demo demo-seed test test-chaos test-hpc check bench docs gallery lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ demo-seed: .venv/.run ## the demonstration at the original's full size: 1e9 site
 
 test: .venv/.dev ## the test suite
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+
+test-chaos: .venv/.dev ## hundreds of faults injected into real runs; makes docs/reliability.md (an hour)
+	$(BIN)/python -m pytest tests/chaos --full --reliability docs/reliability.md
 
 test-hpc: .venv/.dev ## the tests on real batch systems; as root it installs Debian's Slurm and others
 	tests/hpc/run $(BIN)/python
