@@ -266,6 +266,12 @@ class BlockGrid:
         wraps = self.lattice.periodic
         return frozenset(x for x in ends if x % 2 == layer % 2 and (x + 1 < extent or wraps))
 
+    def crossed(self, layer: int) -> list[tuple[int, int]]:
+        """Blocks below and above each seam that the layer's pairs cross."""
+        axis, seams = self.lattice.layer_axis(layer), self.seam_sites(layer)
+        ends = ((block.number, block.sites.stop[axis] - 1) for block in self.blocks)
+        return [(number, self.neighbour(number, axis, 1)) for number, end in ends if end in seams]
+
 
 def regular_cuts(lattice: Lattice, extents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """Boundaries of equal blocks (the last of an axis may be smaller).
