@@ -13,7 +13,7 @@ from entropic.engine.program import LONGEST, Segment, Stage, segments
 from entropic.errors import ResourceError
 from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid, Lattice, LayoutError, regular_cuts
-from entropic.ledger import ACCOUNTS
+from entropic.ledger import accounts
 
 __all__ = ["Plan", "TooLargeError", "checkpoint_seconds", "longest_epoch", "make_plan"]
 
@@ -81,25 +81,29 @@ class Plan:
 
 
 def _tasks_a_cycle(grid: BlockGrid, config: Config) -> float:
-    """Tasks a cycle, on average over one turn of axes and parities; see `_segment_tasks`."""
-    turn = 2 * grid.lattice.axes
-    seams = config.relax.layers * sum(bool(grid.seam_sites(n)) for n in range(turn)) / turn
+    """Tasks a cycle, about, on average over one turn of axes and parities; `_segment_tasks` counts them."""
+    blocks, turn, seams = len(grid.blocks), 2 * grid.lattice.axes, 0
+    for layer in range(turn):
+        if crossed := len(grid.seam_sites(layer)):
+            faces = 2 * crossed * blocks // grid.shape[grid.lattice.layer_axis(layer)]
+            seams += blocks + max(faces, blocks)
     partners = config.demon.pairs == "partners" and bool(grid.split_partners)
-    waits = 3 * seams + 3 * partners + 2 * config.exchange.enabled + 2 * config.grid.enabled
-    return len(grid.blocks) * (waits or 2 / LONGEST)
+    waits = 3 * partners + 2 * config.exchange.enabled + 2 * config.grid.enabled
+    return config.relax.layers * seams / turn + blocks * waits or 2 * blocks / LONGEST
 
 
 def _segment_tasks(grid: BlockGrid, segment: Segment) -> int:
-    """Tasks of a segment: one a block, and what goes before: faces, quotes, claims, contact sites, or marks to wait for."""
-    blocks = len(grid.blocks)
-    if segment.axis is not None:
-        return 3 * blocks
-    if segment.waits is None or segment.waits.stage is not Stage.TRADE:
-        contacts = 0
-        if segment.waits is not None and segment.waits.stage is Stage.SORT:
-            contacts = 2 * len({frozenset(grid.owner[list(pair)].tolist()) for pair in grid.split_partners})
-        return 2 * blocks + contacts
-    return 2 * blocks + min(grid.lattice.region_count, blocks * (blocks - 1))  # at most: who trades is not known yet
+    """Tasks of a segment: one a block, and what goes before: faces, quotes, claims, contact sites, marks to wait for."""
+    blocks, waits = len(grid.blocks), segment.waits
+    if segment.crossing is not None:
+        crossed = grid.crossed(segment.crossing)
+        return blocks + 2 * len(crossed) + blocks - len({number for pair in crossed for number in pair})
+    contacts = 0
+    if waits is not None and waits.stage is Stage.SORT:
+        contacts = 2 * len({frozenset(grid.owner[list(pair)].tolist()) for pair in grid.split_partners})
+    elif waits is not None and waits.stage is Stage.TRADE:  # at most: who trades is not known yet
+        contacts = min(grid.lattice.region_count, blocks * (blocks - 1))
+    return 2 * blocks + contacts
 
 
 def _tasks(grid: BlockGrid, config: Config, epoch: int) -> int:
@@ -107,9 +111,14 @@ def _tasks(grid: BlockGrid, config: Config, epoch: int) -> int:
     blocks, cycles = len(grid.blocks), config.run.cycles
     counted = min(cycles, COUNTED_CYCLES)
     tasks = 0
+    known: dict[tuple[int | None, Stage | None], int] = {}
     for first in range(1, counted + 1, epoch):
         for segment in segments(grid, config, first, min(first + epoch - 1, counted)):
-            tasks += _segment_tasks(grid, segment)
+            layer = None if segment.crossing is None else segment.crossing % (2 * grid.lattice.axes)
+            kind = layer, segment.waits and segment.waits.stage
+            if kind not in known:
+                known[kind] = _segment_tasks(grid, segment)
+            tasks += known[kind]
     tape = not config.demon.erase and (config.demon.lift or config.demon.sort)
     closing = ceil(cycles / epoch) * (3 + tape)  # books, tape, write, load
     return ceil(tasks * cycles / max(counted, 1)) + blocks * (4 + closing)  # before: first, opening, write, load
@@ -141,7 +150,7 @@ def _levels(config: Config) -> int:
 def _books_bytes(config: Config) -> int:
     """Of one cycle's books in memory, with the quotes of the market and the grid's flows."""
     decided = config.exchange.enabled + config.grid.enabled
-    return config.field.region_count * (8 * len(ACCOUNTS) + 2 * _levels(config) + 128 * decided)
+    return config.field.region_count * (8 * len(accounts(config)) + 2 * _levels(config) + 128 * decided)
 
 
 def _tape_bytes(config: Config) -> int:
