@@ -295,7 +295,7 @@ def run_on(
     if follow.server is not None:
         follow.server.show(watch)
     with followed(err, watch, booked, stop, follow.server is not None) as observer:
-        computer = start(executor, plan.chunks, plan.epoch, observer)
+        computer = start(executor, plan.chunks, plan.epoch_limit, observer)
         with recorded(executor) if follow.timeline else nullcontext() as noted:
             summary = computer.run()
             if noted is not None:

@@ -16,10 +16,10 @@ from typing import final
 from entropic.config import Config
 from entropic.lattice import BlockGrid
 
-__all__ = ["LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
+__all__ = ["LONGEST", "LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
 
 
-_LONGEST = 8  # cycles of a segment: whoever asks a run to stop does not wait longer
+LONGEST = 8  # cycles of a segment: whoever asks a run to stop does not wait longer
 
 
 class Stage(Enum):
@@ -121,7 +121,7 @@ def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bo
         else:
             alone = step.stage not in waiting
         closed = Segment(tuple(held)).closed
-        if not alone or len(closed) == _LONGEST:
+        if not alone or len(closed) == LONGEST:
             if held:
                 yield Segment(tuple(held), layer, waits)
             held, layer, waits = [], None, None
