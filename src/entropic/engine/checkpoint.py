@@ -55,6 +55,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FIELD = "field.zarr"
+_UNFINISHED = ".partial"  # how zarr calls a file until it is whole
 _ATTEMPT_LETTERS = 8
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
 # What damaged metadata, chunks (blosc: RuntimeError) and values lead to.
@@ -253,7 +254,8 @@ def _sha256(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file() and p.name != MANIFEST)
+    """Files that count: not the manifest, and not what a writer that was stopped in mid-file left, or leaves if it wakes."""
+    return sorted(p for p in path.rglob("*") if p.is_file() and p.name != MANIFEST and p.suffix != _UNFINISHED)
 
 
 def _fsync(path: Path) -> None:
@@ -295,7 +297,7 @@ def commit(
     text = digest_text(digest)
     files = {name: facts for part in parts for name, facts in part["files"].items()}
     for place in path.rglob("*"):
-        if (name := str(place.relative_to(path))) not in files:
+        if place.suffix != _UNFINISHED and (name := str(place.relative_to(path))) not in files:
             _fsync(place)
             if place.is_file():
                 files[name] = {"bytes": place.stat().st_size, "sha256": _sha256(place)}
