@@ -79,6 +79,7 @@ class Run:
     inside: tuple[str, ...] = ()
     faults: int = 0
     struck: float = 0.0
+    began: float = 0.0
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -97,12 +98,13 @@ class Run:
         self, *arguments: str | Path, program: Sequence[str] = CLI, more: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
         """`entropic` with these arguments, in the run's directory."""
-        command = [*self.inside, sys.executable, *program, *map(str, arguments)]
+        command = [*self.inside, sys.executable, "-X", "faulthandler", *program, *map(str, arguments)]
         with (self.place / f"out-{len(self.started)}").open("w") as out, self.said(len(self.started)).open("w") as err:
             process = subprocess.Popen(
                 command, cwd=self.place, env=environment(more), stdout=out, stderr=err, text=True, process_group=0
             )
         self.started.append(process)
+        self.began = time.monotonic()
         return process
 
     def run(self, *arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
@@ -130,7 +132,7 @@ class Run:
 
     def words(self) -> str:
         """What all commands said, for a test that fails."""
-        return "\n".join(path.read_text(errors="replace")[-3000:] for path in sorted(self.place.glob("err-*")))
+        return "\n".join(path.read_text(errors="replace")[-9000:] for path in sorted(self.place.glob("err-*")))
 
     def strike(self, act: Callable[[], object], count: int = 1) -> None:
         """Inject a fault."""
@@ -144,6 +146,8 @@ class Run:
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # it tells where each thread is
+            process.wait(30)
             raise AssertionError(f"no end within {seconds} s, at cycle {self.cycle()}: {self.words()}") from None
         if code == 0:
             self.require_digest(process)

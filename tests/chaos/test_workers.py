@@ -12,8 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from chaos.points import Point, Points
-from chaos.recording import SAME, Recorder
+from chaos.recording import Recorder
 from chaos.runs import Run, configuration, moments, note, running, signals, workers_of
 
 Fault = Callable[[list[psutil.Process], np.random.Generator], int]

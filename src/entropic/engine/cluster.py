@@ -21,6 +21,7 @@ from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
 from entropic.engine.cluster_common import LOOPBACK
+from entropic.engine.cluster_lost import AnyWorker
 from entropic.engine.cluster_settings import QUIET_SECONDS, START_SECONDS, cluster_settings
 from entropic.engine.cluster_signals import LastOrders, deaf
 from entropic.engine.cluster_start import Session, start_cluster
@@ -92,6 +93,8 @@ class DaskExecutor:
         self.address = dashboard
         self._quiet, self._tend = quiet, tend
         self._owners: list[str] = []
+        with _answering():
+            client.register_plugin(AnyWorker())
         self._addresses = self._workers()
         info = self._info()
         self.workers = self.present = len(self._addresses)
@@ -238,7 +241,7 @@ class DaskExecutor:
         if isinstance(error, OSError):
             raise ClusterError(f"a worker could not write or read: {error}.", "make room, then run 'entropic resume'")
         raise ClusterError(
-            f"task {future.key} failed: {type(error).__name__} {error}.",
+            f"task {future.key} failed: {type(error).__name__} {' '.join(str(error).split()).rstrip('.')}.",
             "see the workers' logs, then run 'entropic resume'",
         ) from error
 
