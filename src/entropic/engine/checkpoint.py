@@ -32,7 +32,7 @@ from zarr.storage import LocalStore, WrapperStore
 
 from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
-from entropic.lattice import Block, BlockGrid
+from entropic.lattice import Block, BlockGrid, Box
 
 __all__ = [
     "Generation",
@@ -164,8 +164,9 @@ class _Noting(WrapperStore[Store]):
         return {"bytes": len(value), "sha256": hashlib.sha256(value.as_buffer_like()).hexdigest()}
 
 
-# States that this process has written and not gone on from yet, by attempt of a generation and number of a block.
-_written: dict[tuple[str, int], BlockState] = {}
+# States that this process has written and not gone on from yet, by attempt of a generation and place of a block (a driver
+# that follows a dead one on the same workers may cut the field otherwise).
+_written: dict[tuple[str, Box], BlockState] = {}
 
 
 def _attempt(path: Path) -> str:
@@ -185,7 +186,7 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, Any]:
     for key in list(_written):
         if key[0] != attempt:
             _written.pop(key, None)
-    _written[attempt, block.number] = state.flushed()
+    _written[attempt, block.box] = state.flushed()
     return {
         "digest": block_digest(state.array, block),
         "battery": state.battery,
@@ -199,7 +200,7 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, Any]:
 
 def reload_block(block: Block, path: str) -> BlockState:
     """`load_block`, but the state itself if this very process has just written it: the same bits, and no reading."""
-    state = _written.pop((_attempt(Path(path)), block.number), None)
+    state = _written.pop((_attempt(Path(path)), block.box), None)
     return load_block(block, path) if state is None else state
 
 
