@@ -50,6 +50,14 @@ def test_what_is_given_counts(every: int) -> None:
     assert seconds_between(configure(1, checkpoint_every=every, mtbf_hours=1e-9).run, 10, 1) == math.inf
 
 
+def test_who_looks_on_sees_books_sooner() -> None:
+    run = configure(1).run
+    assert seconds_between(run, 6, 0.5, patience=30) == 30
+    assert seconds_between(run, 6, 0.5, patience=10) == 25  # two parts in a hundred, and no more
+    assert seconds_between(run, 6, 0.5, patience=500) == 120
+    assert seconds_between(configure(1, checkpoint_every=5).run, 6, 0.5, patience=1) == math.inf
+
+
 def test_cost_is_what_was_measured() -> None:
     assert Spent().each(3.0) == 3.0
     assert Spent().and_one(1.0).and_one(2.0).each(3.0) == 1.5

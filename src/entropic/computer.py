@@ -73,11 +73,14 @@ class Observer:
         Called when books and a checkpoint up to a cycle are on disk.
     stop : callable() -> bool
         Whether to end with a checkpoint now.
+    patience : float
+        Seconds between books that somebody who looks on can bear.
     """
 
     progress: Callable[[int], None] = lambda cycle: None
     booked: Callable[[RunStore, int], None] = lambda store, cycle: None
     stop: Callable[[], bool] = lambda: False
+    patience: float = math.inf
 
 
 @final
@@ -313,7 +316,8 @@ class EntropicComputer:
         """Cycles up to ``last`` (or until told to stop), books and a checkpoint."""
         first, drive, executor = self._cycle + 1, self._drive, self.executor
         cost = self._spent.each(checkpoint_seconds(self.config, executor.workers * executor.threads))
-        self._alarm.due = time.perf_counter() + seconds_between(self.config.run, executor.workers, cost)
+        patience = self.observer.patience
+        self._alarm.due = time.perf_counter() + seconds_between(self.config.run, executor.workers, cost, patience)
         done = drive.go(first, last)
         closing = time.perf_counter()
         ledger = Ledger(first, done - first + 1, self.lattice.region_count, drive.rules.accounts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,13 +28,17 @@ def writes_tape(config: Config) -> bool:
 
 
 def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int, last: int) -> int:
-    """Write a block's bits of the cycles first … last; returns how many cycles had any."""
+    """Write a block's bits of the cycles first … last; returns how many cycles had any.
+
+    Under a name of its own, whole or not at all: a worker that was stopped and replaced may wake and write it once more.
+    """
     pieces = tuple(pieces)
     if not pieces:
         return 0
     width = _unpacked(pieces[0], block).shape[1]
-    place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}.zarr"
-    with written(place, "w") as group:
+    place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}-{uuid.uuid4().hex[:8]}.zarr"
+    temporary = place.with_name(f".tmp-{place.name}")
+    with written(temporary, "w") as group:
         ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
         ids[:] = block.region_ids
         bits = group.create_array(
@@ -46,7 +51,8 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
         )
         for piece in pieces:  # unpacked one at a time: a cycle's bits are as many as sites
             bits[piece.cycle - first] = _unpacked(piece, block)
-    for directory in list(place.parents)[1:3]:
+    temporary.rename(place)
+    for directory in list(place.parents)[:3]:
         flush(directory)
     return len(pieces)
 

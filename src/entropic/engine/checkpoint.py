@@ -32,7 +32,7 @@ from zarr.storage import LocalStore, WrapperStore
 from entropic.durable import flush
 from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
-from entropic.lattice import Block, BlockGrid
+from entropic.lattice import Block, BlockGrid, Box
 
 __all__ = [
     "Generation",
@@ -55,6 +55,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 FIELD = "field.zarr"
+_UNFINISHED = ".partial"  # how zarr calls a file until it is whole
 _ATTEMPT_LETTERS = 8
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
 # What damaged metadata, chunks (blosc: RuntimeError) and values lead to.
@@ -163,8 +164,9 @@ class _Noting(WrapperStore[Store]):
         return {"bytes": len(value), "sha256": hashlib.sha256(value.as_buffer_like()).hexdigest()}
 
 
-# States that this process has written and not gone on from yet, by attempt of a generation and number of a block.
-_written: dict[tuple[str, int], BlockState] = {}
+# States that this process has written and not gone on from yet, by attempt of a generation and place of a block (a driver
+# that follows a dead one on the same workers may cut the field otherwise).
+_written: dict[tuple[str, Box], BlockState] = {}
 
 
 def _attempt(path: Path) -> str:
@@ -184,7 +186,7 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, Any]:
     for key in list(_written):
         if key[0] != attempt:
             _written.pop(key, None)
-    _written[attempt, block.number] = state.flushed()
+    _written[attempt, block.box] = state.flushed()
     return {
         "digest": block_digest(state.array, block),
         "battery": state.battery,
@@ -198,7 +200,7 @@ def write_block(state: BlockState, block: Block, path: str) -> dict[str, Any]:
 
 def reload_block(block: Block, path: str) -> BlockState:
     """`load_block`, but the state itself if this very process has just written it: the same bits, and no reading."""
-    state = _written.pop((_attempt(Path(path)), block.number), None)
+    state = _written.pop((_attempt(Path(path)), block.box), None)
     return load_block(block, path) if state is None else state
 
 
@@ -253,7 +255,8 @@ def _sha256(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file() and p.name != MANIFEST)
+    """Files that count: not the manifest, and not what a writer that was stopped in mid-file left, or leaves if it wakes."""
+    return sorted(p for p in path.rglob("*") if p.is_file() and p.name != MANIFEST and p.suffix != _UNFINISHED)
 
 
 def commit(
@@ -287,7 +290,7 @@ def commit(
     text = digest_text(digest)
     files = {name: facts for part in parts for name, facts in part["files"].items()}
     for place in path.rglob("*"):
-        if (name := str(place.relative_to(path))) not in files:
+        if place.suffix != _UNFINISHED and (name := str(place.relative_to(path))) not in files:
             flush(place)
             if place.is_file():
                 files[name] = {"bytes": place.stat().st_size, "sha256": _sha256(place)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, final
+from typing import Any, final
 
 import dask
 import psutil
@@ -19,18 +21,23 @@ from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
 from entropic.engine.cluster_common import LOOPBACK
-from entropic.engine.cluster_settings import QUIET_SECONDS, cluster_settings
+from entropic.engine.cluster_lost import AnyWorker
+from entropic.engine.cluster_settings import QUIET_SECONDS, START_SECONDS, cluster_settings
 from entropic.engine.cluster_signals import LastOrders, deaf
 from entropic.engine.cluster_spans import scheduler_extensions
 from entropic.engine.cluster_start import Session, start_cluster
+from entropic.engine.executor import Executor, SerialExecutor
 from entropic.engine.owners import share_out
+from entropic.engine.silence import Silence
 from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
 _CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
+_WAIT_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
+_RENEW_SECONDS = 10.0  # that the guard of a silent worker has to end it and start another
 _GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _URGENT = (
     "claim",
@@ -40,68 +47,6 @@ _URGENT = (
     "quote",
 )  # small tasks that other blocks wait for: before any whole block
 _RESTART = "start it again, then run 'entropic resume'"
-
-
-class Executor(Protocol):
-    """Runs functions of blocks; a handle stands for a result, and may be an argument of later calls.
-
-    ``workers`` of ``threads`` were there at first, ``present`` of them were when last looked at.
-    """
-
-    workers: int
-    threads: int
-    present: int
-    address: str | None
-
-    def hold(self, blocks: int) -> None:
-        """Blocks 0 … ``blocks`` − 1 are to come, each beside its neighbours."""
-
-    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Start ``function(*arguments)`` where ``block`` lives; returns a handle.  ``key`` begins with the task's name."""
-
-    def gather(self, handles: Sequence[Any]) -> list[Any]:
-        """Results, in order."""
-
-    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
-        """Wait until all are done; ``poll`` is called several times a second and may raise."""
-
-    def release(self, handles: Sequence[Any]) -> None:
-        """Give results up at once, without waiting for this process to collect its garbage."""
-
-    def peak_bytes(self) -> int:
-        """Largest sum of resident memory, of all processes, seen so far."""
-
-
-@final
-class SerialExecutor:
-    """In this thread, at once."""
-
-    workers = 1
-    threads = 1
-    present = 1
-    address: str | None = None
-
-    def __init__(self) -> None:
-        self._peak = 0
-
-    def hold(self, blocks: int) -> None:
-        pass
-
-    def submit(self, key: str, block: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        return function(*arguments)
-
-    def gather(self, handles: Sequence[Any]) -> list[Any]:
-        return list(handles)
-
-    def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
-        poll()
-
-    def release(self, handles: Sequence[Any]) -> None:
-        pass
-
-    def peak_bytes(self) -> int:
-        self._peak = max(self._peak, psutil.Process().memory_info().rss)
-        return self._peak
 
 
 @contextmanager
@@ -133,7 +78,7 @@ class DaskExecutor:
     Parameters
     ----------
     quiet : float
-        Seconds without any worker to bear.
+        Seconds without a sign of any worker to bear.
     tend : callable
         Called now and then while we wait; may start workers, and may raise.
     """
@@ -149,12 +94,15 @@ class DaskExecutor:
         self.address = dashboard
         self._quiet, self._tend = quiet, tend
         self._owners: list[str] = []
+        with _answering():
+            client.register_plugin(AnyWorker())
         self._addresses = self._workers()
         info = self._info()
         self.workers = self.present = len(self._addresses)
         self.threads = max(1, sum(int(w["nthreads"]) for w in info.values()) // max(1, self.workers))
         self._peak = 0
-        self._looked = self._alive = 0.0
+        self._looked = 0.0
+        self._silence = Silence()
 
     def again(self) -> DaskExecutor:
         """The same cluster for another run: its workers are looked up anew, and the peak starts from what is in use."""
@@ -205,39 +153,81 @@ class DaskExecutor:
 
     def gather(self, handles: Sequence[Any]) -> list[Any]:
         self.finish(handles, lambda: None)
-        with _answering():
-            found = self.client.sync(
-                lambda: self.client.gather(list(handles), asynchronous=True), callback_timeout=_GATHER_SECONDS
-            )
-        return list(found)
+
+        async def arrive() -> list[Any]:
+            return list(await self.client.gather(list(handles), asynchronous=True))
+
+        # In the background: a result may wait for a worker that was stopped, and somebody has to see that.
+        arriving = asyncio.run_coroutine_threadsafe(arrive(), self.client.loop.asyncio_loop)
+        end = time.monotonic() + _GATHER_SECONDS
+        try:
+            while not futures.wait([arriving], _WAIT_SECONDS).done:
+                self._look_now_and_then()
+                if time.monotonic() > end:
+                    raise ClusterError(f"results do not arrive within {_GATHER_SECONDS:.0f} s.", _RESTART)
+            with _answering():
+                return arriving.result()
+        except EntropicError:
+            raise
+        except Exception:
+            self._require_sound(handles)
+            raise
+        finally:
+            arriving.cancel()
 
     def finish(self, handles: Sequence[Any], poll: Callable[[], None]) -> None:
         waiting = list(handles)
-        self._alive = time.monotonic()
         while waiting:
             with _answering(), suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
-                wait(waiting, timeout=0.25)
-            # Those that are "lost" went with a worker, and are being computed again; if that cannot be, they get cancelled.
-            failed = [f for f in waiting if f.status in ("error", "cancelled")]
-            if failed:
-                self._fail(failed[0])
+                wait(waiting, timeout=_WAIT_SECONDS)
+            self._require_sound(waiting)
             waiting = [f for f in waiting if f.status != "finished"]
             poll()
-            if time.monotonic() - self._looked > _LOOK_SECONDS:
-                self._look()
+            self._look_now_and_then()
+
+    def _require_sound(self, handles: Sequence[Any]) -> None:
+        """Raise what went wrong.
+
+        Those that are "lost" went with a worker, and are being computed again; if that cannot be, they get cancelled.
+        """
+        failed = [f for f in handles if f.status in ("error", "cancelled")]
+        if failed:
+            self._fail(failed[0])
+
+    def _look_now_and_then(self) -> None:
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look()
 
     def _look(self) -> None:
-        """See whether there are workers, and how much memory is in use."""
+        """See whether there are workers that show signs of life, and how much memory is in use."""
         self._watch()
         self._tend()
         self._looked = time.monotonic()
-        addresses = sorted(self._info())
+        info = self._info()
+        addresses = sorted(info)
         self.present = len(addresses)
         if addresses:
-            self._alive = time.monotonic()
             self._settle(addresses)
-        elif time.monotonic() - self._alive > self._quiet:
+        self._silence.look({address: float(worker["last_seen"]) for address, worker in info.items()}, time.monotonic())
+        if self._silence.of_all > self._quiet:
             raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
+        if silent := self._silence.newly_silent():
+            self._renew(silent)
+
+    def _renew(self, workers: list[str]) -> None:
+        """Have workers ended that a stop or a cut network has silenced, and others started where a guard can.
+
+        Their connections need not break, and then the scheduler, and who waits for a result of theirs, would wait for minutes.
+        """
+        assert self.client.scheduler is not None
+        self.client.loop.add_callback(
+            self.client.scheduler.restart_workers,
+            workers=workers,
+            timeout=_RENEW_SECONDS,
+            wait_for_workers=False,
+            on_error="return",
+            stimulus_id="entropic-silent",
+        )
 
     def release(self, handles: Sequence[Any]) -> None:
         for future in handles:
@@ -252,7 +242,7 @@ class DaskExecutor:
         if isinstance(error, OSError):
             raise ClusterError(f"a worker could not write or read: {error}.", "make room, then run 'entropic resume'")
         raise ClusterError(
-            f"task {future.key} failed: {type(error).__name__} {error}.",
+            f"task {future.key} failed: {type(error).__name__} {' '.join(str(error).split()).rstrip('.')}.",
             "see the workers' logs, then run 'entropic resume'",
         ) from error
 
@@ -316,7 +306,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
             with _answering(), suppress(TimeoutError):  # workers may still be starting
-                client.wait_for_workers(1, timeout=QUIET_SECONDS)
+                client.wait_for_workers(1, timeout=START_SECONDS)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     if where.cluster is not None:
@@ -344,7 +334,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
             raise ClusterError(f"the local cluster did not start: {error}.", "try --workers 1") from error
         try:
             with Client(cluster) as client:
-                client.wait_for_workers(where.workers, timeout=QUIET_SECONDS)
+                client.wait_for_workers(where.workers, timeout=START_SECONDS)
                 if not where.in_process:
                     client.register_plugin(LastOrders())
                 yield DaskExecutor(client, cluster.dashboard_link if where.dashboard else None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["QUIET_SECONDS", "WORKER_SETTINGS", "cluster_settings"]
+__all__ = ["QUIET_SECONDS", "START_SECONDS", "WORKER_SETTINGS", "cluster_settings"]
 
-QUIET_SECONDS = 60.0  # without any worker, before giving up
+START_SECONDS = 60.0  # for the first workers to come
+QUIET_SECONDS = 45.0  # without a sign of any worker, before giving up: within a minute a user knows
 WORKER_SETTINGS: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "60s",

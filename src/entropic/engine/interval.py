@@ -11,6 +11,7 @@ from entropic.config import RunSection
 __all__ = ["Spent", "seconds_between", "young_daly"]
 
 _HOUR_SECONDS = 3600.0
+_WATCHED_SHARE = 0.02  # of the time, at most, for checkpoints that are written only because somebody looks on
 
 
 @final
@@ -40,11 +41,13 @@ def young_daly(mtbf_seconds: float, cost_seconds: float) -> float:
     return math.sqrt(2 * mtbf_seconds * cost_seconds)
 
 
-def seconds_between(run: RunSection, workers: int, cost_seconds: float) -> float:
+def seconds_between(run: RunSection, workers: int, cost_seconds: float, patience: float = math.inf) -> float:
     """Seconds after which the next checkpoint is due: infinite where ``run.checkpoint_every`` says when.
 
-    ``run.mtbf_hours`` is that of one worker; of ``workers`` the first one fails so many times sooner.
+    ``run.mtbf_hours`` is that of one worker; of ``workers`` the first one fails so many times sooner.  Who looks on with
+    ``patience`` for so many seconds sees books sooner where that costs little.
     """
     if run.checkpoint_every is not None:
         return math.inf
-    return young_daly(run.mtbf_hours * _HOUR_SECONDS / max(workers, 1), cost_seconds)
+    best = young_daly(run.mtbf_hours * _HOUR_SECONDS / max(workers, 1), cost_seconds)
+    return min(best, max(patience, cost_seconds / _WATCHED_SHARE))
