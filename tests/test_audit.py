@@ -21,7 +21,9 @@ from entropic.audit import audit
 from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import digest_text, generations, newest_sound
+from entropic.engine.manifest import sealed
 from entropic.errors import StoreError
+from entropic.inventory import Inventory
 from entropic.ledger import ACCOUNTS, accounts
 from entropic.store import SERIES, RunStore
 
@@ -134,8 +136,23 @@ def reseal(run: Path, digest: bool = False) -> None:
             manifest["files"][str(file.relative_to(newest))] = facts
     if digest:
         manifest["digest"] = whole_digest(run)
-    (newest / "manifest.json").write_text(json.dumps(manifest))
+    forge(run, manifest)
     assert newest_sound(run / "checkpoints").path == newest
+
+
+def forge(run: Path, manifest: dict[str, Any] | None = None) -> None:
+    """Seal anew all that is there, so that only the physics can tell; ``manifest``: of the newest checkpoint."""
+    newest = generations(run / "checkpoints")[0]
+    content = manifest or json.loads((newest / "manifest.json").read_text())
+    (run / "inventory.jsonl").unlink()
+    inventory = Inventory(run)
+    for file in sorted(run.rglob("*")):
+        if file.is_file() and not file.is_relative_to(run / "checkpoints") and not file.is_relative_to(run / "before"):
+            if file.name not in ("lock", "drivers.jsonl", "inventory.jsonl") and not file.is_relative_to(run / "field.zarr"):
+                inventory.note(file)
+    content = {**content, "inventory": inventory.write(content["cycle"])}
+    del content["seal"]
+    (newest / "manifest.json").write_text(sealed(content))
 
 
 def whole_digest(run: Path) -> str:
@@ -526,3 +543,5 @@ def test_another_configuration(copy: Callable[[str], Path]) -> None:
         assert old in text
         (path / "config.toml").write_text(text.replace(old, new))
         assert caught(path), new
+        forge(path)
+        assert not all(law.holds for law in audit(path)), new

@@ -428,7 +428,8 @@ def test_the_audit_runs_no_protocol(original: Path, tmp_path: Path) -> None:
     path = Path(shutil.copytree(original, tmp_path / "run", symlinks=True))
     (path / "protocol.py").write_text(f"open({str(tmp_path / 'told')!r}, 'w').close()\n")
     assert not broken(path)
-    assert cli.main(["audit", str(path)], standalone_mode=False) is None
+    with pytest.raises(StoreError, match="as it was written"):
+        cli.main(["audit", str(path)], standalone_mode=False)
     for load in (reverse, EntropicComputer.resume):
         with pytest.raises(StoreError, match="was changed"):
             load(path)

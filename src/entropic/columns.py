@@ -17,6 +17,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, WrapperStore
 
 from entropic.durable import flush, whole
+from entropic.inventory import Facts, Inventory, facts_of
 
 __all__ = ["grow", "written"]
 
@@ -25,19 +26,25 @@ __all__ = ["grow", "written"]
 class _Flushing(WrapperStore[Store]):
     """Has each file on disk before it takes the place of an older one."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, inventory: Inventory | None = None) -> None:
         super().__init__(store)
         self.root = store.root
+        self.inventory = inventory
         self.touched: set[Path] = set()
+        self.files: dict[str, Facts] = {}
 
     async def set(self, key: str, value: Buffer) -> None:
         await asyncio.to_thread(self._set, self.root / key, value)
 
     def _set(self, path: Path, value: Buffer) -> None:
+        content = value.as_buffer_like()
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:
-            temporary.write_bytes(value.as_buffer_like())
+            temporary.write_bytes(content)
+            if self.inventory is not None:
+                self.inventory.keep(path)
         self.touched.add(path.parent)
+        self.files[str(path.relative_to(self.root))] = facts_of(content)
 
     def settle(self) -> None:
         """Have the names of all that was written on disk, too, up to the store's own."""
@@ -48,14 +55,27 @@ class _Flushing(WrapperStore[Store]):
         if self.touched:
             for directory in (*self.touched, self.root.parent):
                 flush(directory)
+        if self.inventory is not None:
+            for name, facts in self.files.items():
+                self.inventory.note(self.root / name, facts)
 
 
 @contextmanager
-def written(place: Path, mode: Literal["a", "r+", "w"] = "a") -> Iterator[zarr.Group]:
-    """A group to write to; in the end all of it is on disk, and withstands a loss of power."""
-    store = _Flushing(LocalStore(place))
+def written(
+    place: Path,
+    mode: Literal["a", "r+", "w"] = "a",
+    inventory: Inventory | None = None,
+    files: dict[str, Facts] | None = None,
+) -> Iterator[zarr.Group]:
+    """A group to write to; in the end all of it is on disk, and withstands a loss of power.
+
+    What is written is noted in the ``inventory``, or in ``files``, by names relative to the group's.
+    """
+    store = _Flushing(LocalStore(place), inventory)
     yield zarr.open_group(store, mode=mode, use_consolidated=False)
     store.settle()
+    if files is not None:
+        files.update(store.files)
 
 
 def grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ...], attrs: Mapping[str, Any]) -> None:

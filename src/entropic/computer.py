@@ -39,6 +39,7 @@ from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError, StoreError
 from entropic.initial import lattice_of, start_nats
 from entropic.kernels import region_histogram
+from entropic.inventory import Facts
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester
@@ -134,7 +135,7 @@ def _books(state: BlockState) -> tuple[Row, ...]:
     return state.rows
 
 
-def _write_tape(state: BlockState, block: Block, path: str, first: int, last: int) -> int:
+def _write_tape(state: BlockState, block: Block, path: str, first: int, last: int) -> dict[str, Facts]:
     return write_tape(state.pieces, block, path, first, last)
 
 
@@ -242,11 +243,12 @@ class EntropicComputer:
             computer = cls(store.config(), None, executor, chunks, epoch, observer, store, harvester)
             generation = newest_sound(store.checkpoints)
             with _room(store):
+                store.restore(generation)
                 note_driver(store.path, generation.cycle)
-                store.truncate(generation.cycle)
                 store.link_field(generation.path)
                 if generation.cycle:
                     computer._series()
+                    store.inventory.write(generation.cycle)
             computer._cycle = computer._begun = generation.cycle
             computer._load(generation)
         except BaseException:
@@ -304,17 +306,19 @@ class EntropicComputer:
         try:
             temporary = begin(directory.resolve(), cycle, self.grid)
             parts = executor.gather(drive.blocked("write", write_block, str(temporary)))
-            generation = commit(temporary, cycle, self.grid, parts, drive.decisions.carried)
+            seal = self.store.inventory.write(cycle)
+            generation = commit(temporary, cycle, self.grid, parts, drive.decisions.carried, seal)
         except BaseException:
             discard(directory)  # a disk that is full shall not be kept full by an attempt that failed
             raise
         self.store.link_field(generation.path)
         prune(directory)
+        self.store.inventory.prune()
         self._load(generation)
 
     def _advance(self, last: int) -> Ledger:
         """Cycles up to ``last`` (or until told to stop), books and a checkpoint."""
-        first, drive, executor = self._cycle + 1, self._drive, self.executor
+        first, drive, executor, inventory = self._cycle + 1, self._drive, self.executor, self.store.inventory
         cost = self._spent.each(checkpoint_seconds(self.config, executor.workers * executor.threads))
         patience = self.observer.patience
         self._alarm.due = time.perf_counter() + seconds_between(self.config.run, executor.workers, cost, patience)
@@ -326,11 +330,14 @@ class EntropicComputer:
                 ledger.enter(row, block.region_ids)
         ledger.require_complete()
         if writes_tape(self.config) and not drive.rules.erase:
-            executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
+            parts = executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
+            for name, facts in (entry for part in parts for entry in part.items()):
+                inventory.note(self.store.path / name, facts)
+        inventory.protect()
         self.store.append_books(ledger)
-        append_orders(self.store.path, drive.decisions.orders, drive.decisions.trades)
-        append_trades(self.store.path, ledger, drive.decisions.trades)
-        append_flows(self.store.path, drive.decisions.outcomes)
+        append_orders(inventory, drive.decisions.orders, drive.decisions.trades)
+        append_trades(inventory, ledger, drive.decisions.trades)
+        append_flows(inventory, drive.decisions.outcomes)
         drive.decisions.orders.clear()
         drive.decisions.trades.clear()
         drive.decisions.outcomes.clear()

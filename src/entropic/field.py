@@ -168,6 +168,7 @@ class OpenRun:
 
     @property
     def series(self) -> xr.Dataset:
+        self.store.require_files("series.zarr")
         series: xr.Dataset = xr.open_zarr(self.store.path / "series.zarr", consolidated=False)
         return series
 
@@ -177,6 +178,7 @@ class OpenRun:
 
     @property
     def summary(self) -> dict[str, Any]:
+        self.store.require_files("summary.json")
         return self.store.read_json("summary.json")
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from entropic.columns import grow, written
+from entropic.inventory import Inventory
 from entropic.ledger import Ledger
 from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.grid import GridOutcome
 from entropic.machines.pump import PumpResult
 from entropic.machines.trade_log import ORDER_COLUMNS, TRADE_COLUMNS, Settlement, order_columns, trade_columns
 
-__all__ = ["FLOW_COLUMNS", "append_flows", "append_orders", "append_trades", "cut_records"]
+__all__ = ["FLOW_COLUMNS", "append_flows", "append_orders", "append_trades"]
 
 FLOW_COLUMNS: dict[str, tuple[str, str]] = {
     "cycle": ("1", "cycle of the flow"),
@@ -32,11 +30,11 @@ FLOW_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def append_orders(path: Path, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]) -> None:
+def append_orders(inventory: Inventory, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]) -> None:
     """Add the order books of some cycles: what every region quoted and was offered, by rank."""
     if not orders:
         return
-    with written(path / "orders.zarr") as group:
+    with written(inventory.run / "orders.zarr", inventory=inventory) as group:
         about = {"units": "1", "long_name": "cycle of the quotes"}
         grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
         rows = [order_columns(orders[cycle], trades[cycle]) for cycle in sorted(orders)]
@@ -45,7 +43,7 @@ def append_orders(path: Path, orders: Mapping[int, OrderBook], trades: Mapping[i
             grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
 
 
-def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
+def append_trades(inventory: Inventory, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
     """Add the trades of the ledger's cycles that took place, with what came of them."""
     columns: dict[str, list[NDArray[Any]]] = {name: [] for name in TRADE_COLUMNS}
     books = ledger.entries
@@ -62,14 +60,14 @@ def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, 
             columns[name].append(values)
     if not trades:
         return
-    with written(path / "trades.zarr") as group:
+    with written(inventory.run / "trades.zarr", inventory=inventory) as group:
         for name, parts in columns.items():
             column = TRADE_COLUMNS[name]
             attrs = {"units": column.units, "long_name": column.long_name}
             grow(group, name, np.concatenate(parts), ("trade",), attrs)
 
 
-def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
+def append_flows(inventory: Inventory, outcomes: Mapping[int, GridOutcome]) -> None:
     """Add the grid's flows, with their paths, and what each demand got."""
     if not outcomes:
         return
@@ -83,7 +81,7 @@ def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
             parts[name].append(getattr(flows, name).astype(np.int64))
         paths.append(flows.path.astype(np.int64))
         delivered.append(outcomes[cycle].delivered)
-    with written(path / "flows.zarr") as group:
+    with written(inventory.run / "flows.zarr", inventory=inventory) as group:
         for name, (units, about) in FLOW_COLUMNS.items():
             grow(group, name, np.concatenate(parts[name]), ("flow",), {"units": units, "long_name": about})
         about = "regions on the paths, one path after another"
@@ -97,21 +95,3 @@ def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
             ("routing", "demand_number"),
             {"units": "quanta", "long_name": about},
         )
-
-
-def cut_records(path: Path, cycle: int) -> None:
-    """Forget rows beyond a cycle."""
-    for name in ("orders.zarr", "trades.zarr", "flows.zarr"):
-        if not (path / name).exists():
-            continue
-        with written(path / name, "r+") as group:
-            known = group.get("cycle")
-            keep = int((np.asarray(known[:]) <= cycle).sum()) if isinstance(known, zarr.Array) else 0
-            sizes = {"matching": keep, "trade": keep, "flow": keep}
-            if keep and name == "flows.zarr":
-                sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
-                sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]
-            for _, array in group.arrays() if keep else ():
-                array.resize((sizes[array.metadata.dimension_names[0]], *array.shape[1:]))  # type: ignore[union-attr,index]
-        if keep == 0:  # nothing, or a first writing that was cut short
-            shutil.rmtree(path / name)

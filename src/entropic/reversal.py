@@ -115,6 +115,7 @@ def reverse(
     generation = newest_sound(store.checkpoints)
     if generation.cycle == 0:
         raise UsageError(f"{path} has not run a cycle yet.", "run it first: entropic resume")
+    store.require_files()
     books = store.books()
     watch = observer or Observer()
     protocol = store.protocol(lattice.region_sites, harvester)

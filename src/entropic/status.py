@@ -34,7 +34,7 @@ class Status:
     progressed : str or None
         When it was written; ISO 8601, UTC.
     damage : tuple of str
-        What is wrong with newer checkpoints.
+        What is wrong with newer checkpoints, and with files that no checkpoint can do without.
     driver : Driver or None
         Who holds the lock.
     jobs : tuple of Driver
@@ -99,6 +99,10 @@ def status_of(run: str | Path) -> Status:
             if path.is_dir():  # else it was pruned while we looked
                 damage.append(error.message)
     cycle = sound.cycle if sound else 0
+    if sound is not None and not held:
+        lost = store.inventory.survey(cycle, tape=False).lost
+        damage.extend(f"{run / name} is not as it was written." for name in lost)
+        sound = None if lost else sound
     if held:
         state: Any = "running"
     elif sound is None:

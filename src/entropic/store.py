@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.columns import grow, written
 from entropic.config import Config, ConfigError
-from entropic.drivers import StoreBusyError, note_driver, take_lock
+from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
 from entropic.durable import flush, whole
-from entropic.engine.checkpoint import consolidate, reading
+from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
 from entropic.errors import ResourceError, StoreError, UsageError
+from entropic.inventory import Inventory, facts_of, sealed_lines
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.provenance import provenance
-from entropic.records import cut_records
 from entropic.series import FLOWS, SERIES, flow
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 _SERIES = (*SERIES, "cycle")
+_OWN_FILES = ("config.toml", "network.json", "protocol.json", "protocol.py", "provenance.json")
 
 
 @final
@@ -54,13 +55,6 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     return array
 
 
-def _remove(place: Path) -> None:
-    if place.is_dir() and not place.is_symlink():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with whole(path) as temporary:
@@ -69,7 +63,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
     """Write a JSON file whole or not at all."""
-    write_text(path, json.dumps(content, indent=indent) + "\n")
+    write_text(path, _json(content, indent))
+
+
+def _json(content: Mapping[str, Any], indent: int | None) -> str:
+    return json.dumps(content, indent=indent) + "\n"
 
 
 @final
@@ -84,6 +82,7 @@ class RunStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: IO[str] | None = None
+        self._inventory: Inventory | None = None
 
     # -- coming and going --
 
@@ -119,10 +118,14 @@ class RunStore:
                     "file": protocol.path,
                     "sha256": protocol.sha256,
                 }
-                store.write_json("protocol.json", facts)
+                write_json(path / "protocol.json", facts)
                 if protocol.source is not None:
                     write_text(path / "protocol.py", protocol.source)
-            store.write_json("provenance.json", provenance())
+            write_json(path / "provenance.json", provenance())
+            for name in _OWN_FILES:
+                if (path / name).exists():
+                    store.inventory.note(path / name)
+            store.inventory.write(0)
             note_driver(path, 0)
             for directory in (path, path.parent):
                 flush(directory)
@@ -150,6 +153,13 @@ class RunStore:
         """Whether whoever made the directory broke off (or is at it) before the configuration was in it."""
         return path.is_dir() and {place.name for place in path.iterdir()} <= {"checkpoints", "lock", ".config.toml.tmp"}
 
+    @property
+    def inventory(self) -> Inventory:
+        """What the run's files must be."""
+        if self._inventory is None:
+            self._inventory = Inventory(self.path)
+        return self._inventory
+
     def lock(self) -> None:
         """Become the one writer, until the process ends or `unlock`."""
         self._lock = take_lock(self.path)
@@ -163,12 +173,16 @@ class RunStore:
     def network_file(self) -> Path | None:
         """The run's own copy of the lines that were configured."""
         path = self.path / "network.json"
-        return path if path.is_file() else None
+        if not path.is_file():
+            return None
+        self._require_own("network.json")
+        return path
 
     def lift_bits(self, sites: int) -> int:
         """Length of a record of the lift: one bit a site, or what the run's protocol writes.  Runs no protocol."""
         if self.config().demon.protocol is None:
             return sites
+        self._require_own("protocol.json")
         bits = self.read_json("protocol.json").get("bits")
         if type(bits) is not int or bits < 1:
             raise StoreError(f"{self.path}/protocol.json: bits is {bits!r}, not a number.", "restore it from a copy")
@@ -188,6 +202,7 @@ class RunStore:
             if given is not None:
                 raise ProtocolError(f"{self.path} ran without a protocol.", "leave harvester out")
             return None
+        self._require_own("protocol.json")
         facts = self.read_json("protocol.json")
         name, file = str(facts.get("class")), self.path / "protocol.py"
         if facts.get("file") is not None:
@@ -218,15 +233,33 @@ class RunStore:
         return self.path / "checkpoints"
 
     def config(self) -> Config:
-        """The configuration as run."""
+        """The configuration as run.
+
+        Raises
+        ------
+        StoreError
+            It was changed since.
+        """
+        self._require_own("config.toml")
         try:
             return Config.from_toml(self.path / "config.toml")
         except ConfigError as error:
             raise StoreError(f"{self.path}/config.toml is damaged: {error}", "restore it from a copy") from error
 
+    def _require_own(self, name: str) -> None:
+        """A file that is there from the beginning must be as it was."""
+        path = self.path / name
+        first = next(iter(sealed_lines(self.path)), None)
+        with reading(path):
+            changed = first is not None and first.files.get(name) != facts_of(path.read_bytes())
+        if changed:
+            raise StoreError(f"{path} is not as it was written.", "restore it from a copy, or run again")
+
     def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
-        """Write a JSON file whole or not at all."""
-        write_json(self.path / name, content, indent)
+        """Write a JSON file beside the newest checkpoint, whole or not at all."""
+        text = _json(content, indent)
+        self.inventory.amend(name, text.encode())
+        write_text(self.path / name, text)
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:
@@ -248,7 +281,7 @@ class RunStore:
 
     def write_opening(self, entries: Mapping[str, NDArray[Any]]) -> None:
         """State of every region before the first cycle."""
-        with written(self.path / "opening.zarr", "w") as group:
+        with written(self.path / "opening.zarr", "w", self.inventory) as group:
             for name, values in entries.items():
                 array = group.create_array(
                     name, shape=values.shape, dtype=values.dtype, chunks=values.shape, dimension_names=("region",)
@@ -263,7 +296,7 @@ class RunStore:
 
     def append_books(self, ledger: Ledger) -> None:
         """Add complete cycles to the books."""
-        with reading(self.path / "books.zarr"), written(self.path / "books.zarr") as group:
+        with reading(self.path / "books.zarr"), written(self.path / "books.zarr", inventory=self.inventory) as group:
             self._append_books(group, ledger)
 
     def _append_books(self, group: zarr.Group, ledger: Ledger) -> None:
@@ -304,7 +337,7 @@ class RunStore:
         quanta = rows["quanta"]
         rows["entropy_region"] = special.ln_multiplicities(sites, quanta.ravel()).reshape(quanta.shape)
         rows["temperature"] = special.temperatures(sites, quanta.ravel()).reshape(quanta.shape)
-        with written(place) as group:
+        with written(place, inventory=self.inventory) as group:
             grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
             for name, (kind, units, about) in SERIES.items():
                 values = np.ascontiguousarray(rows[name].astype(kind))
@@ -316,52 +349,30 @@ class RunStore:
                 array.attrs.update({"units": "1", "long_name": "number of the region, C order"})
             consolidate(group.store)
 
-    def truncate(self, cycle: int) -> None:
-        """Forget books, series and tape beyond a cycle.
+    def restore(self, generation: Generation) -> None:
+        """Make books, series, records and tape what they were when a checkpoint was written.
 
-        What is half there because its first writing was cut short goes as a whole; the series is made anew from the
-        books where need be.
+        A series that is damaged goes as a whole: it can be made anew from the books.
 
         Raises
         ------
         StoreError
-            The books up to the cycle are not there.
+            Something that cannot be made anew is not as it was written.  Nothing was changed.
         """
-        if cycle:
-            self._cut("books.zarr", self._book_names(), cycle, cycle)
-        else:
-            _remove(self.path / "books.zarr")
-        series = self.path / "series.zarr"
-        try:
-            kept = self._cut("series.zarr", _SERIES, cycle, 0)
-            with reading(series), written(series, "r+") as group:
-                consolidate(group.store)
-        except StoreError:
-            kept = 0
-        if not kept:
-            _remove(series)
-        cut_records(self.path, cycle)
-        for part in (self.path / "tape").glob("*"):
-            if int(part.name.split("-")[1]) > cycle:
-                for piece in sorted(part.rglob("*"), reverse=True):
-                    piece.rmdir() if piece.is_dir() else piece.unlink()
-                part.rmdir()
+        self.inventory.restore(generation.cycle)
 
-    def _cut(self, name: str, names: Iterable[str], cycle: int, least: int) -> int:
-        """Cut the arrays of a store after a cycle; returns how many rows are left, at least ``least``."""
-        place = self.path / name
-        with reading(place), written(place, "r+") as group:
-            arrays = [_array(group, key) for key in names]
-            ends = np.asarray(_array(group, "cycle")[:])
-            keep = int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros
-            if keep < least or any(array.shape[0] < keep for array in arrays):
-                found = f"{place} holds fewer than the {max(keep, least)} cycles that the checkpoint has"
-                raise StoreError(f"{found}.", "restore it from a copy, or run again")
-            # Drops the copy of the arrays' metadata: were we to die half-way, it would show rows that are gone as zeros.
-            group.update_attributes({})
-            for array in arrays:
-                array.resize((keep, *array.shape[1:]))
-        return keep
+    def require_files(self, *within: str, tape: bool = True) -> None:
+        """Files (whose names begin so) must be as they were written; of a run that is being driven none is looked at.
+
+        Raises
+        ------
+        StoreError
+            One is not.
+        """
+        if not is_locked(self.path):
+            cycle = newest_sound(self.checkpoints).cycle
+            for part in within or ("",):
+                self.inventory.require(cycle, tape, part)
 
     def _read(self, name: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         with reading(self.path / name):

@@ -17,6 +17,7 @@ from entropic.config import Config
 from entropic.durable import flush
 from entropic.engine.checkpoint import reading
 from entropic.engine.state import TapePiece
+from entropic.inventory import Facts
 from entropic.lattice import Block
 
 __all__ = ["read_tape", "write_tape", "writes_tape"]
@@ -27,18 +28,19 @@ def writes_tape(config: Config) -> bool:
     return config.demon.lift or config.demon.sort
 
 
-def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int, last: int) -> int:
-    """Write a block's bits of the cycles first … last; returns how many cycles had any.
+def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int, last: int) -> dict[str, Facts]:
+    """Write a block's bits of the cycles first … last; returns what files that made of the run at ``path``.
 
     Under a name of its own, whole or not at all: a worker that was stopped and replaced may wake and write it once more.
     """
     pieces = tuple(pieces)
     if not pieces:
-        return 0
+        return {}
     width = _unpacked(pieces[0], block).shape[1]
     place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}-{uuid.uuid4().hex[:8]}.zarr"
     temporary = place.with_name(f".tmp-{place.name}")
-    with written(temporary, "w") as group:
+    files: dict[str, Facts] = {}
+    with written(temporary, "w", files=files) as group:
         ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
         ids[:] = block.region_ids
         bits = group.create_array(
@@ -54,7 +56,7 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
     temporary.rename(place)
     for directory in list(place.parents)[:3]:
         flush(directory)
-    return len(pieces)
+    return {f"{place.relative_to(path)}/{name}": facts for name, facts in files.items()}
 
 
 def _unpacked(piece: TapePiece, block: Block) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from entropic.cli.where import chosen_place, execute, follow_options, plan_for, 
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import ACTS, SIZES
+from entropic.drivers import StoreBusyError, is_locked
 from entropic.engine.cluster import connect
 from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
@@ -212,13 +213,16 @@ def resume(
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def audit(run_directory: Path, as_json: bool) -> None:
-    """Recompute every law from the stored books and field; exit code 3 if one does not hold.
+    """Recompute every law from the stored books and field; exit code 3 if one does not hold, 5 if a file is damaged.
 
     \b
     Examples:
       entropic audit runs/demon
       entropic audit runs/demon --json
     """
+    store = RunStore.open(run_directory)
+    if is_locked(run_directory):
+        raise StoreBusyError(f"{run_directory} is being written by a driver.", "audit it when that has ended")
     laws = [law.to_dict() for law in audit_run(run_directory)]
     if as_json:
         click.echo(json.dumps({"store": str(run_directory), "laws": laws}))
@@ -231,6 +235,7 @@ def audit(run_directory: Path, as_json: bool) -> None:
             "if the run was cut short, 'entropic resume' it first; else do not use it: it was damaged, changed or "
             "computed wrongly",
         )
+    store.require_files()
 
 
 @cli.command()
@@ -317,5 +322,7 @@ def report(source: Path, target: Path, figures: Path | None) -> None:
       entropic report runs/demon -o demon.html
       entropic report entropic-demo-small-1 -o demo.html --figures figures
     """
+    for config in (*source.glob("config.toml"), *source.glob("*/config.toml")):
+        RunStore.open(config.parent).require_files(tape=False)
     write_report(source, target, figures)
     out.print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
-import json
+import itertools
 import shutil
 import uuid
 import warnings
@@ -30,8 +30,10 @@ from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, WrapperStore
 
 from entropic.durable import flush
+from entropic.engine.manifest import MANIFEST, holds, read_manifest, sealed, sha256_of
 from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
+from entropic.inventory import sealed_lines
 from entropic.lattice import Block, BlockGrid, Box
 
 __all__ = [
@@ -53,7 +55,6 @@ __all__ = [
     "write_block",
 ]
 
-MANIFEST = "manifest.json"
 FIELD = "field.zarr"
 _UNFINISHED = ".partial"  # how zarr calls a file until it is whole
 _ATTEMPT_LETTERS = 8
@@ -66,11 +67,12 @@ _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 @final
 @dataclass(frozen=True)
 class Generation:
-    """A checkpoint that is in place."""
+    """A checkpoint that is in place; ``inventory``: seal of the line of the run's log that it goes with."""
 
     path: Path
     cycle: int
     digest: str
+    inventory: str = ""
 
     @property
     def field(self) -> Path:
@@ -233,11 +235,17 @@ def read_sites(path: Path, where: tuple[slice, ...]) -> NDArray[np.generic]:
     Raises
     ------
     StoreError
-        The run went on and dropped the generation.
+        The run went on and dropped the generation, or a chunk is not as it was written.
     """
     remedy = "ask for the field anew: a run keeps its two newest checkpoints"
     with reading(path, remedy):
-        sites = np.asarray(zarr.open_group(path / "field.zarr", mode="r")["quanta"][where])  # type: ignore[index]
+        array = zarr.open_group(path / FIELD, mode="r")["quanta"]
+        sites = np.asarray(array[where])  # type: ignore[index]
+        files = read_manifest(path)["files"] if path.is_dir() else {}
+        ranges = [range(s.start // n, -(-s.stop // n)) for s, n in zip(where, array.chunks, strict=True)]  # type: ignore[union-attr]
+        for chunk in itertools.product(*ranges) if files else ():
+            if not holds(path, name := f"{FIELD}/quanta/c/{'/'.join(map(str, chunk))}", files) and path.is_dir():
+                raise StoreError(f"{path / name} is not as it was written.", "go on from another checkpoint: resume")
     if not path.is_dir():  # zarr takes chunks that are missing for zeros
         raise StoreError(f"{path} is gone.", remedy)
     return sites
@@ -247,11 +255,6 @@ def load_carried(path: Path) -> NDArray[np.int64]:
     """What the grid's lines carried when a generation was written: int64[lines]."""
     with reading(path):
         return np.asarray(zarr.open_group(path / "regions.zarr", mode="r")["carried"][:])  # type: ignore[index]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files(path: Path) -> list[Path]:
@@ -265,6 +268,7 @@ def commit(
     grid: BlockGrid,
     parts: list[dict[str, Any]],
     carried: NDArray[np.int64] | None = None,
+    inventory: str = "",
 ) -> Generation:
     """Add the regions' state, what the grid's lines carry, and the manifest; flush, and rename into place."""
     lattice = grid.lattice
@@ -293,15 +297,15 @@ def commit(
         if place.suffix != _UNFINISHED and (name := str(place.relative_to(path))) not in files:
             flush(place)
             if place.is_file():
-                files[name] = {"bytes": place.stat().st_size, "sha256": _sha256(place)}
-    manifest = {"cycle": cycle, "digest": text, "sites": lattice.sites, "files": files}
-    (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
+                files[name] = {"bytes": place.stat().st_size, "sha256": sha256_of(place)}
+    manifest = {"cycle": cycle, "digest": text, "sites": lattice.sites, "inventory": inventory, "files": files}
+    (path / MANIFEST).write_text(sealed(manifest))
     flush(path / MANIFEST)
     flush(path)
     final_path = path.parent / f"cycle-{cycle:09d}-{_attempt(path)}"
     path.rename(final_path)
     flush(path.parent)
-    return Generation(final_path, cycle, text)
+    return Generation(final_path, cycle, text, inventory)
 
 
 def digest_text(digest: NDArray[np.uint64]) -> str:
@@ -310,7 +314,7 @@ def digest_text(digest: NDArray[np.uint64]) -> str:
 
 
 def verify(path: Path) -> Generation:
-    """Check every file of a generation against its manifest.
+    """Check every file of a generation against its manifest, and the manifest against the run's inventory.
 
     Raises
     ------
@@ -319,17 +323,20 @@ def verify(path: Path) -> Generation:
     """
     remedy = "go on from an older generation (entropic resume does), or run again"
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = read_manifest(path)
         cycle, digest, files = int(manifest["cycle"]), str(manifest["digest"]), dict(manifest["files"])
+        seals = [line.seal for line in sealed_lines(path.parent.parent) if line.cycle == cycle]
+        if manifest["inventory"] not in seals:
+            raise StoreError(f"{path}: the run's inventory does not know it.", remedy)
         present = {str(p.relative_to(path)) for p in _files(path)}
         if present != set(files):
             raise StoreError(f"{path}: files differ from the manifest: {sorted(present ^ set(files))[:3]}.", remedy)
-        for name, facts in files.items():
-            if _sha256(path / name) != facts["sha256"]:
+        for name in files:
+            if not holds(path, name, files):
                 raise StoreError(f"{path / name}: content differs from the manifest.", remedy)
     except (OSError, *_SPOILT) as error:
         raise StoreError(f"{path}: no sound manifest ({error}).", remedy) from error
-    return Generation(path, cycle, digest)
+    return Generation(path, cycle, digest, manifest["inventory"])
 
 
 def generations(directory: Path) -> list[Path]:
