@@ -125,5 +125,5 @@ def _driver(line: str) -> Driver | None:
             restarts=int(record["restarts"]),
             cycle=int(record["cycle"]),
         )
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
         return None

@@ -95,7 +95,7 @@ def sealed_lines(run: Path) -> Iterator[Line]:
                 return
             end += len(raw)
             yield Line(cycle, files, seal, end)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return
 
 
@@ -225,8 +225,8 @@ class Inventory:
             for name, facts in files.items()
             if name.startswith(within) and not self._is(name, facts, tape or not name.startswith(TAPE))
         ]
-        derived = tuple(name for name in wrong if name.startswith(_DERIVED))
-        aside = tuple(name for name in wrong if name not in derived and self._is(f"{ASIDE}/{files[name].sha256}", files[name]))
+        aside = tuple(name for name in wrong if self._is(f"{ASIDE}/{files[name].sha256}", files[name]))
+        derived = tuple(name for name in wrong if name not in aside and name.startswith(_DERIVED))
         lost = tuple(name for name in wrong if name not in {*derived, *aside})
         known = {*files, *(str(parent) for name in files for parent in Path(name).parents)}
         extra = tuple(
@@ -283,7 +283,8 @@ class Inventory:
         fresh = Inventory(self.run / "nowhere")
         for line in lines:
             fresh._fold(line)
-        for name in found.aside:
+        # Metadata first, the group's copy of it before all: cut short, a reader sees fewer rows, and none that is gone as zeros.
+        for name in sorted(found.aside, key=lambda name: (not name.endswith("zarr.json"), name.count("/"))):
             temporary = self.run / ASIDE / "back"
             temporary.unlink(missing_ok=True)
             _second_name(self.run / ASIDE / fresh.files[name].sha256, temporary)

@@ -263,8 +263,8 @@ class RunStore:
 
     def read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self.path / name).read_text())
-        except (OSError, ValueError) as error:
+            content = json.loads((self.path / name).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{self.path / name} cannot be read: {error}.", "finish the run, or run again") from error
         if not isinstance(content, dict):
             raise StoreError(f"{self.path / name} is not a JSON object.", "run again")

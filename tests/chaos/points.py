@@ -140,7 +140,7 @@ def _in_driver(points: Points) -> None:
     _before(points, RunStore, "append_books", "books", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_books", "books appended", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_series", "series appended", lambda store, *_: _newest(store))
-    _after(points, RunStore, "truncate", "truncated", lambda store, cycle: cycle)
+    _after(points, RunStore, "restore", "put back", lambda store, generation: generation.cycle)
     _before(points, RunStore, "write_json", "summary", lambda store, name, *_, **__: name == "summary.json")
 
 

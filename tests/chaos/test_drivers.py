@@ -31,14 +31,14 @@ CHAIN = [
     Point("checkpoint begins", signal.SIGABRT, cycle=50),
     Point("blocks written", cycle=60),
     Point("committed", cycle=70),
-    Point("truncated", cycle=70),
+    Point("put back", cycle=70),
     Point("pruned", cycle=90),
     Point("blocks written", cycle=CYCLES),
     Point("committed", signal.SIGSEGV, cycle=CYCLES),
     Point("summary", cycle=1),
 ]
 RESUMED_AFTER_A_DEATH = "that digest by resume"
-IN_THE_SAMPLE = {"books appended", "committed", "truncated"}
+IN_THE_SAMPLE = {"books appended", "committed", "put back"}
 
 
 def killed(run: Run, process: subprocess.Popen[str], number: signal.Signals | None = None) -> None:

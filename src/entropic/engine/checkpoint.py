@@ -14,6 +14,8 @@ import itertools
 import shutil
 import uuid
 import warnings
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,8 +61,11 @@ FIELD = "field.zarr"
 _UNFINISHED = ".partial"  # how zarr calls a file until it is whole
 _ATTEMPT_LETTERS = 8
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
-# What damaged metadata, chunks (blosc: RuntimeError) and values lead to.
-_SPOILT = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError)
+# What damaged metadata, chunks (blosc: RuntimeError, SystemError), archives and values lead to.
+_SPOILT: tuple[type[Exception], ...] = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError, SystemError),
+    *(EOFError, zipfile.BadZipFile, zlib.error),
+)
 _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 
 

@@ -11,6 +11,7 @@ from entropic.claims import judge
 from entropic.config import Config
 from entropic.demo import ACTS, measure
 from entropic.demo.place import SUMMARY
+from entropic.engine.checkpoint import reading
 from entropic.entropy import EntropyDomainError
 from entropic.errors import StoreError
 from entropic.report.books import read_books
@@ -36,8 +37,9 @@ def run_page(path: Path) -> Page:
     UsageError, StoreError
         It is not one, or is damaged.
     """
-    part, summary = _part(path, "run", f"Run {path.name or path.resolve().name}")
-    claims = _own_claims(RunStore.open(path), summary)
+    with reading(path):
+        part, summary = _part(path, "run", f"Run {path.name or path.resolve().name}")
+        claims = _own_claims(RunStore.open(path), summary)
     return Page(part.title, part.verdict, (claims_section(claims, acts=False),) if claims else (), (part,))
 
 
@@ -49,7 +51,8 @@ def acts_page(path: Path, acts: Mapping[str, Path]) -> Page:
     StoreError
         An act, or what was written beside them, is damaged.
     """
-    parts = [_part(place, f"act-{place.name}", title)[0] for title, place in acts.items()]
+    with reading(path):
+        parts = [_part(place, f"act-{place.name}", title)[0] for title, place in acts.items()]
     trouble = tuple(f"{part.title}: {item}" for part in parts for item in part.verdict.trouble)
     claims = _judged(path)
     notes = () if claims else (f"The claims are judged when the demonstration has ended: entropic demo --out {path}",)
@@ -75,7 +78,7 @@ def _judged(path: Path) -> list[Mapping[str, Any]]:
     try:
         claims = json.loads((path / SUMMARY).read_text("utf-8"))["claims"]
         return [{name: claim[name] for name in _CLAIM} for claim in claims]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         found = f"{path / SUMMARY} cannot be read: {type(error).__name__} {error}."
         raise StoreError(found, f"remove it, then judge again: entropic demo --out {path}") from error
 

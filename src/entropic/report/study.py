@@ -38,7 +38,7 @@ def study_page(path: Path) -> Page:
                 f"judge it again: entropic scale {path}",
             )
         part = _part(path, study)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         found = f"{place} cannot be read: {type(error).__name__} {error}."
         raise StoreError(found, f"judge it again: entropic scale {path}") from error
     return Page(part.title, part.verdict, (), (part,))

@@ -74,7 +74,7 @@ def _environment(store: StudyStore) -> tuple[dict[str, Any], list[str]]:
     for path in sorted(store.path.glob("environment*.json"), key=lambda path: path.stat().st_mtime):
         try:
             found.append(dict(json.loads(path.read_text())))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"{path} cannot be read: {error}.", "remove it") from error
     if not found:  # nothing was run yet
         return environment(), []

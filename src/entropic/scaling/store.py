@@ -109,7 +109,7 @@ class StudyStore:
             return None
         try:
             found = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path} cannot be read: {error}.", "remove it, and run the study again") from error
         if not isinstance(found, dict) or "state" not in found:
             raise StoreError(f"{path} is no cell.", "remove it, and run the study again")
