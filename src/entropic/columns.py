@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,14 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, WrapperStore
 
+from entropic.config import Config
 from entropic.durable import flush, whole
+from entropic.errors import StoreError
 from entropic.inventory import Facts, Inventory, facts_of
 
-__all__ = ["grow", "written"]
+__all__ = ["grow", "largest", "opened", "written"]
+
+_ROWS = 256  # of a chunk, at most
 
 
 @final
@@ -78,12 +83,36 @@ def written(
         files.update(store.files)
 
 
+def largest(config: Config) -> int:
+    """Bytes that no array of a run's books and records exceeds: one of histograms, or the paths of all flows."""
+    regions, demands = math.prod(config.field.regions), len(config.grid.demands)
+    wide = max(np.iinfo(config.field.dtype).max + 1, (demands + 1) * regions)
+    return 8 * max(config.run.cycles, _ROWS) * regions * wide
+
+
+def opened(place: Path, most: int) -> zarr.Group:
+    """A group to read.
+
+    Raises
+    ------
+    StoreError
+        Its metadata say that an array, or a chunk of one, holds more than ``most`` bytes: reading it would exhaust memory.
+    """
+    group = zarr.open_group(place, mode="r", use_consolidated=False)
+    for name, array in group.arrays():
+        size = max(math.prod(array.shape), math.prod(array.chunks)) * max(array.dtype.itemsize, 1)
+        if size > most:
+            found = f"{place / name} claims {size} bytes, more than the {most} that it can have"
+            raise StoreError(f"{found}.", "restore it from a copy, or run again")
+    return group
+
+
 def grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ...], attrs: Mapping[str, Any]) -> None:
     """Append along the first dimension (and widen the last one of a histogram)."""
     array = group.get(name)
     rows = 0
     if array is None:
-        chunk = (max(1, min(256, (1 << 22) // max(int(np.prod(values.shape[1:])), 1))), *values.shape[1:])
+        chunk = (max(1, min(_ROWS, (1 << 22) // max(int(np.prod(values.shape[1:])), 1))), *values.shape[1:])
         array = group.create_array(
             name,
             shape=values.shape,

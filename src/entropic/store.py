@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic import special
-from entropic.columns import grow, written
+from entropic.columns import grow, largest, opened, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
 from entropic.durable import flush, whole
@@ -318,10 +318,10 @@ class RunStore:
             self._append_series(sites, every, last)
 
     def _append_series(self, sites: int, every: int, last: int) -> None:
-        books = zarr.open_group(self.path / "books.zarr", mode="r")
+        books = opened(self.path / "books.zarr", largest(self.config()))
         place = self.path / "series.zarr"
         # The arrays' own metadata: the group's copy of them may be older, after a crash.
-        known = zarr.open_group(place, mode="r", use_consolidated=False).get("cycle") if place.exists() else None
+        known = opened(place, largest(self.config())).get("cycle") if place.exists() else None
         done = int(known[-1]) if isinstance(known, zarr.Array) and known.shape[0] else 0  # type: ignore[arg-type]
         reached = int(books["cycle"].shape[0])  # type: ignore[union-attr]
         ends = [c for c in range(done + 1, reached + 1) if c % every == 0 or c == last]
@@ -376,7 +376,7 @@ class RunStore:
 
     def _read(self, name: str, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         with reading(self.path / name):
-            group = zarr.open_group(self.path / name, mode="r", use_consolidated=False)
+            group = opened(self.path / name, largest(self.config()))
             for key in names:
                 _array(group, key)  # raises if it is not there
             return {key: np.asarray(array[:]) for key, array in group.arrays()}

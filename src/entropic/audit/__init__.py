@@ -21,6 +21,7 @@ from entropic.audit.replay import Replay
 from entropic.audit.stored import check_field, check_opening, check_series
 from entropic.audit.tape import check_tape
 from entropic.audit.trades import Trades
+from entropic.columns import largest, opened
 from entropic.engine.checkpoint import reading
 from entropic.initial import lattice_of
 from entropic.store import RunStore
@@ -59,7 +60,8 @@ def audit(path: str | Path, initial: bool = True, files: bool = True) -> list[La
     second = Second(lattice, config)
     with reading(store.path):
         opening = store.opening()
-        group = zarr.open_group(store.path / "books.zarr", mode="r") if (store.path / "books.zarr").exists() else None
+        place = store.path / "books.zarr"
+        group = opened(place, largest(config)) if place.exists() else None
         bits = store.lift_bits(lattice.region_sites)
         sitewise = _sitewise(group)
         lift, demon = Lift(sitewise), Demon(config, lattice, sitewise)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from entropic.audit.exact import Exact
+from entropic.columns import largest, opened
 from entropic.config import Config
 from entropic.lattice import Lattice
 
@@ -42,7 +42,7 @@ class GridFlows:
         if not self.on:
             return
         if (path / "flows.zarr").exists():
-            group = zarr.open_group(path / "flows.zarr", mode="r")
+            group = opened(path / "flows.zarr", largest(config))
             self.flows = {name: np.asarray(array[...]) for name, array in group.arrays()}
         if (path / "network.json").exists():
             data = json.loads((path / "network.json").read_text())

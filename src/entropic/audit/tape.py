@@ -10,6 +10,7 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic.audit.exact import Exact, Law
+from entropic.columns import opened
 from entropic.config import Config
 from entropic.lattice import Lattice
 
@@ -25,12 +26,13 @@ def check_tape(path: Path, config: Config, lattice: Lattice, reached: int, lift_
         return Law("reversal", True, 0.0, "the tape was erased: the run cannot be played backwards, as the law says")
     exact = Exact("reversal")
     books = zarr.open_group(path / "books.zarr", mode="r")
+    most = 8 * (lift_bits + lattice.region_sites) * lattice.region_count * (1 + max(config.run.cycles, reached))
     lift_bytes = -(-lift_bits // 8) if demon.lift else 0
     seen = np.zeros((reached, lattice.region_count), np.bool_)
     for part in sorted((path / "tape").glob("*-*")):
         first = int(part.name.split("-")[0])
         for piece in sorted(part.glob("part-*.zarr")):
-            _piece(exact, zarr.open_group(piece, mode="r"), books, first, lift_bytes, demon.sort, seen)
+            _piece(exact, opened(piece, most), books, first, lift_bytes, demon.sort, seen)
     exact.equal("regions on tape", seen, np.ones_like(seen), 1)
     law = exact.law()
     note = f"{law.detail}; 'entropic reverse {path}' plays the run backwards" if law.holds else law.detail

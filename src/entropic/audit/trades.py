@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from entropic import special
 from entropic.audit.exact import Exact, Law
+from entropic.columns import largest, opened
 from entropic.config import Config
 from entropic.lattice import Lattice
 
@@ -36,8 +36,8 @@ class Trades:
         self.carnot_share = config.exchange.carnot_share
         self.sites = lattice.region_sites
         self.worst, self.where, self.broken, self.done, self.work = math.inf, "", "", 0, 0
-        self.log = _table(path / "trades.zarr", self.on)
-        self.orders = _table(path / "orders.zarr", self.on)
+        self.log = _table(path / "trades.zarr", config)
+        self.orders = _table(path / "orders.zarr", config)
 
     def check(self, first: Exact, page: dict[str, NDArray[Any]], relaxed: NDArray[np.int64], cycle: int) -> None:
         """Take in some cycles; ``relaxed``: energies before the lift."""
@@ -258,9 +258,9 @@ def _expected(
     return work
 
 
-def _table(path: Path, on: bool) -> dict[str, NDArray[Any]]:
+def _table(path: Path, config: Config) -> dict[str, NDArray[Any]]:
     """Columns of a log; none if they are not of one length."""
-    if not on or not path.exists():
+    if not config.exchange.enabled or not path.exists():
         return {}
-    columns = {name: np.asarray(array[...]) for name, array in zarr.open_group(path, mode="r").arrays()}
+    columns = {name: np.asarray(array[...]) for name, array in opened(path, largest(config)).arrays()}
     return columns if len({len(values) for values in columns.values()}) == 1 else {}

@@ -16,7 +16,7 @@ import uuid
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,16 +244,23 @@ def read_sites(path: Path, where: tuple[slice, ...]) -> NDArray[np.generic]:
     """
     remedy = "ask for the field anew: a run keeps its two newest checkpoints"
     with reading(path, remedy):
+        _require_chunks(path, ("zarr.json",))
         array = zarr.open_group(path / FIELD, mode="r")["quanta"]
-        sites = np.asarray(array[where])  # type: ignore[index]
-        files = read_manifest(path)["files"] if path.is_dir() else {}
         ranges = [range(s.start // n, -(-s.stop // n)) for s, n in zip(where, array.chunks, strict=True)]  # type: ignore[union-attr]
-        for chunk in itertools.product(*ranges) if files else ():
-            if not holds(path, name := f"{FIELD}/quanta/c/{'/'.join(map(str, chunk))}", files) and path.is_dir():
-                raise StoreError(f"{path / name} is not as it was written.", "go on from another checkpoint: resume")
+        _require_chunks(path, ("/".join(["c", *map(str, chunk)]) for chunk in itertools.product(*ranges)))
+        sites = np.asarray(array[where])  # type: ignore[index]
     if not path.is_dir():  # zarr takes chunks that are missing for zeros
         raise StoreError(f"{path} is gone.", remedy)
     return sites
+
+
+def _require_chunks(generation: Path, names: Iterable[str]) -> None:
+    """These files of the field must be as they were written, if the generation is still there."""
+    files = read_manifest(generation)["files"]
+    for name in names:
+        if not holds(generation, f"{FIELD}/quanta/{name}", files) and generation.is_dir():
+            found = f"{generation / FIELD / 'quanta' / name} is not as it was written"
+            raise StoreError(f"{found}.", "go on from another checkpoint: entropic resume")
 
 
 def load_carried(path: Path) -> NDArray[np.int64]:
