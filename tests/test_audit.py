@@ -147,9 +147,10 @@ def forge(run: Path, manifest: dict[str, Any] | None = None) -> None:
     (run / "inventory.jsonl").unlink()
     inventory = Inventory(run)
     for file in sorted(run.rglob("*")):
-        if file.is_file() and not file.is_relative_to(run / "checkpoints") and not file.is_relative_to(run / "before"):
-            if file.name not in ("lock", "drivers.jsonl", "inventory.jsonl") and not file.is_relative_to(run / "field.zarr"):
-                inventory.note(file)
+        part = file.relative_to(run).parts[0]
+        apart = ("checkpoints", "before", "field.zarr", "lock", "drivers.jsonl", "inventory.jsonl")
+        if file.is_file() and part not in apart:
+            inventory.note(file)
     content = {**content, "inventory": inventory.write(content["cycle"])}
     del content["seal"]
     (newest / "manifest.json").write_text(sealed(content))

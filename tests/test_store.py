@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-import zarr
 
 from chaos.operations import Failing, Operations
 from chaos.stores import copied
@@ -107,7 +106,10 @@ def test_put_back_half_way(tmp_path: Path) -> None:
     assert len(operations.seen) > 100
     for number in range(0, len(operations.seen), 7):
         store = RunStore.open(copied(tmp_path / "run", tmp_path / "copy"))
-        with Operations(tmp_path / "copy", number, Failing(errno.EIO), lasting=True), pytest.raises(OSError, match="error"):
+        with (
+            Operations(tmp_path / "copy", number, Failing(errno.EIO), lasting=True),
+            pytest.raises(OSError, match="error"),
+        ):
             store.restore(newest_sound(store.checkpoints))
         seen = opened(tmp_path / "copy" / "series.zarr")
         assert seen.equals(whole.isel(cycle=slice(None, seen.sizes["cycle"]))), operations.seen[number]

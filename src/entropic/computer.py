@@ -38,8 +38,8 @@ from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError, StoreError
 from entropic.initial import lattice_of, start_nats
-from entropic.kernels import region_histogram
 from entropic.inventory import Facts
+from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester

@@ -24,7 +24,11 @@ LOG = "inventory.jsonl"
 ASIDE = "before"
 TAPE = "tape"
 _GROWING = ("books.zarr", "flows.zarr", "opening.zarr", "orders.zarr", "series.zarr", TAPE, "trades.zarr")
-_DERIVED = ("series.zarr/", "summary.json", "timeline.json")  # made anew from the books, or of no use to a run that goes on
+_DERIVED = (
+    "series.zarr/",
+    "summary.json",
+    "timeline.json",
+)  # made anew from the books, or of no use to a run that goes on
 _COPY = "restore it from a copy, or run again"
 
 
@@ -66,8 +70,8 @@ class Survey:
     extra: tuple[Path, ...]
 
 
-def facts_of(content: bytes | memoryview) -> Facts:
-    return Facts(len(content), hashlib.sha256(content).hexdigest())
+def facts_of(content: bytes | bytearray | memoryview) -> Facts:
+    return Facts(memoryview(content).nbytes, hashlib.sha256(content).hexdigest())
 
 
 def _file_facts(path: Path) -> Facts:

@@ -30,7 +30,9 @@ FLOW_COLUMNS: dict[str, tuple[str, str]] = {
 }
 
 
-def append_orders(inventory: Inventory, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]) -> None:
+def append_orders(
+    inventory: Inventory, orders: Mapping[int, OrderBook], trades: Mapping[int, tuple[Trade, ...]]
+) -> None:
     """Add the order books of some cycles: what every region quoted and was offered, by rank."""
     if not orders:
         return

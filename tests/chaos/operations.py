@@ -142,7 +142,9 @@ class Operations:
         io.open = builtins.open = self._open
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name in (*_ONE, *_TWO, "fsync"):
             setattr(os, name, self._plain[name])
         os.open = self._plain["os_open"]

@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     run_until(config, place / "earlier", EVERY)
     finished(EntropicComputer(config.with_overrides(["field.seed=10"]), place / "other", chunks=(1, 3)))
     names = sorted(p.relative_to(place / "sound") for p in (place / "sound").rglob("*") if p.is_file())
-    names = [name for name in names if not name.parts[0] == "field.zarr"]
+    names = [name for name in names if name.parts[0] != "field.zarr"]
     source = Source(place / "run", place / "sound", place / "earlier", place / "other", np.random.default_rng(3))
     return Made(source, json.loads(outcome.output)["digest"], names)
 
@@ -134,7 +134,9 @@ def reads(reader: str, name: Path, run: Path) -> bool:
         return part in ("config.toml", "series.zarr", "summary.json")
     if reader in ("status", "report"):
         # neither reads the tape, of which only the size is looked at; status needs nothing that can be made anew
-        return part != "tape" and not (reader == "status" and part in ("series.zarr", "summary.json", "timeline.json", "inventory.jsonl"))
+        return part != "tape" and not (
+            reader == "status" and part in ("series.zarr", "summary.json", "timeline.json", "inventory.jsonl")
+        )
     return True
 
 

@@ -77,9 +77,26 @@ def places(operations: list[str]) -> str:
 def test_the_shim_sees_every_file(half: Half) -> None:
     """Of every part of a store, so that it is at all of them that a process is killed."""
     hit = {name.split(" ")[1].split("/")[0] for name in half.operations}
-    parts = ("books.zarr", "series.zarr", "orders.zarr", "trades.zarr", "flows.zarr", "tape", "inventory.jsonl", "checkpoints")
+    parts = (
+        "books.zarr",
+        "series.zarr",
+        "orders.zarr",
+        "trades.zarr",
+        "flows.zarr",
+        "tape",
+        "inventory.jsonl",
+        "checkpoints",
+    )
     assert {*parts, "drivers.jsonl", "before"} <= hit
-    assert {name.split(" ")[0] for name in half.operations} >= {"open", "write", "fsync", "mkdir", "link", "rmdir", "unlink"}
+    assert {name.split(" ")[0] for name in half.operations} >= {
+        "open",
+        "write",
+        "fsync",
+        "mkdir",
+        "link",
+        "rmdir",
+        "unlink",
+    }
 
 
 def test_killed_at_every_write(half: Half, full: bool, tmp_path: Path, injected: Recorder) -> None:
@@ -98,7 +115,14 @@ def test_killed_at_every_write(half: Half, full: bool, tmp_path: Path, injected:
         assert newest_sound(run / "checkpoints").cycle >= EVERY, number
         require_whole(run, half, half.operations[number])
         slowest = max(slowest, time.monotonic() - started)
-    injected(Injected("kill -9 at a file operation of a resume, its cycles and checkpoint", "that digest by resume", len(struck), slowest))
+    injected(
+        Injected(
+            "kill -9 at a file operation of a resume, its cycles and checkpoint",
+            "that digest by resume",
+            len(struck),
+            slowest,
+        )
+    )
 
 
 def test_killed_before_the_first_cycle(half: Half, full: bool, tmp_path: Path, injected: Recorder) -> None:
@@ -141,7 +165,9 @@ def test_a_disk_that_fails(
             error = failure(lambda: resumed(run))
         slowest = max(slowest, time.monotonic() - started)
         if error is None:  # what failed was the removal of something, which the next resume makes good
-            assert not lasting or number > 0.9 * len(half.operations) or "unlink" in str(operations.struck), operations.struck
+            assert not lasting or number > 0.9 * len(half.operations) or "unlink" in str(operations.struck), (
+                operations.struck
+            )
         else:
             assert isinstance(error, ResourceError) and error.exit_code == 4, (operations.struck, repr(error))
             errors += 1

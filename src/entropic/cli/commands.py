@@ -209,6 +209,12 @@ def resume(
     finish(summary, as_json)
 
 
+def _require_idle(run_directory: Path) -> None:
+    """What is being written agrees with itself only now and then."""
+    if is_locked(run_directory):
+        raise StoreBusyError(f"{run_directory} is being written by a driver.", "wait for its end: entropic status")
+
+
 @cli.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -221,8 +227,7 @@ def audit(run_directory: Path, as_json: bool) -> None:
       entropic audit runs/demon --json
     """
     store = RunStore.open(run_directory)
-    if is_locked(run_directory):
-        raise StoreBusyError(f"{run_directory} is being written by a driver.", "audit it when that has ended")
+    _require_idle(run_directory)
     laws = [law.to_dict() for law in audit_run(run_directory)]
     if as_json:
         click.echo(json.dumps({"store": str(run_directory), "laws": laws}))
@@ -261,6 +266,7 @@ def reverse(
       entropic reverse runs/kept --chunks 5,5,10,1 --json
     """
     config = RunStore.open(run_directory).config()
+    _require_idle(run_directory)
     where = chosen_place(workers, threads, scheduler, run_directory)
     with connect(where) as executor:
         made = plan_for(config, where, executor, chunks)

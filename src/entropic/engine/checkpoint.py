@@ -63,8 +63,8 @@ _ATTEMPT_LETTERS = 8
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
 # What damaged metadata, chunks (blosc: RuntimeError, SystemError), archives and values lead to.
 _SPOILT: tuple[type[Exception], ...] = (
-    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError, SystemError),
-    *(EOFError, zipfile.BadZipFile, zlib.error),
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError),
+    *(SystemError, EOFError, zipfile.BadZipFile, zlib.error),
 )
 _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 
@@ -99,7 +99,16 @@ def _chunks(grid: BlockGrid) -> tuple[int, ...]:
 
 def is_damage(error: OSError) -> bool:
     """Whether a failure comes of what is on the disk (something missing or in the way) and not of the disk's state."""
-    return error.errno in (None, errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ELOOP)
+    return error.errno in (
+        None,
+        errno.EINVAL,
+        errno.ENOENT,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.ENOTEMPTY,
+        errno.ELOOP,
+    )
 
 
 @contextmanager
@@ -107,7 +116,7 @@ def reading(place: Path, remedy: str = "restore it from a copy, or run again") -
     """Whatever zarr, its codecs or JSON raise on a damaged store becomes a `StoreError`."""
     try:
         yield
-    except (OSError, *_SPOILT) as error:
+    except _SPOILT as error:
         if isinstance(error, OSError) and not is_damage(error):
             raise
         raise StoreError(f"{place} cannot be read: {type(error).__name__} {error}.", remedy) from error
@@ -346,7 +355,7 @@ def verify(path: Path) -> Generation:
         for name in files:
             if not holds(path, name, files):
                 raise StoreError(f"{path / name}: content differs from the manifest.", remedy)
-    except (OSError, *_SPOILT) as error:
+    except _SPOILT as error:
         raise StoreError(f"{path}: no sound manifest ({error}).", remedy) from error
     return Generation(path, cycle, digest, manifest["inventory"])
 
