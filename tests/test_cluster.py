@@ -29,6 +29,7 @@ from entropic.errors import ClusterError, StoreError
 from entropic.reversal import reverse
 from entropic.store import RunStore
 from test_scheduler_dies import cluster
+from waiting import until
 
 CHUNKS = (1, 2)  # 4 × 2 blocks, seams along both axes
 
@@ -246,6 +247,20 @@ def test_a_result_that_went_with_its_worker_is_computed_again() -> None:
         executor.finish([handle], lambda: None)
         (second,) = executor.gather([handle])
         assert second != first
+
+
+def test_tasks_whose_worker_went_go_to_whoever_comes() -> None:
+    """When a worker goes and leaves no other, those that are ready wait for it alone, as distributed has it."""
+    options = {"dashboard_address": None, "memory_limit": 0, "threads_per_worker": 1}
+    with LocalCluster(processes=False, n_workers=1, **options) as local, Client(local) as client:
+        executor = DaskExecutor(client)
+        executor.hold(1)
+        local.scale(0)
+        until(lambda: not executor._info(), 30)
+        handle = executor.submit("pid-1", 0, os.getpid)
+        until(lambda: client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.unrunnable)) == 1, 30)
+        local.scale(1)
+        assert executor.gather([handle]) == [os.getpid()]
 
 
 def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, final
 
 VARIABLE = "ENTROPIC_CHAOS"
+NOTES = "ENTROPIC_CHAOS_NOTES"  # a directory in which workers note each task that they begin
 _CYCLE = re.compile(r"(?:\.tmp|cycle)-(\d{9})")
 
 
@@ -148,8 +149,22 @@ def _newest(store: Any) -> int:
     return max(map(_told, store.checkpoints.glob("cycle-*")), default=0)
 
 
+@final
+class _Noting:
+    """A plugin of a worker."""
+
+    def __init__(self, place: Path) -> None:
+        self._file = (place / f"notes-{os.getpid()}").open("w", buffering=1)
+
+    def transition(self, key: Any, start: str, finish: str, **named: Any) -> None:
+        if finish == "executing":
+            self._file.write(json.dumps(key) + "\n")
+
+
 def dask_setup(worker: Any) -> None:
     """Called by Dask in a worker that starts."""
+    if place := os.environ.get(NOTES):
+        worker.plugins["notes"] = _Noting(Path(place))
     points = Points(Path(os.environ[VARIABLE]))
     points.come("start", 0)
     _in_workers(points)

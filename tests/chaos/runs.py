@@ -168,7 +168,8 @@ class Run:
 
     def finish(self) -> None:
         """Go on on another layout, to the end."""
-        process = self.resume("--workers", "1", "--threads", "2", "--chunks", "4,1")
+        chunks = ",".join(["4"] + ["1"] * (len(self.config.field.shape) - 1))
+        process = self.resume("--workers", "1", "--threads", "2", "--chunks", chunks)
         assert process.wait(_END_SECONDS) == 0, self.words()
         self.require_digest(process)
 
