@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(
-    holds: Callable[[], object], seconds: float = 150, what: str | Callable[[], str] = "waited in vain"
-) -> None:
+def until(holds: Callable[[], object], seconds: float = 150, what: str | Callable[[], str] = "waited in vain") -> None:
     """Come back when it holds; fail, saying ``what``, if it does not in time."""
     deadline = time.monotonic() + seconds
     while not holds():
