@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|machines|scaling] [--json] [--figure FILE]``."""
+"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|checkpoints|machines|scaling] [--json] [--figure FILE]``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.checkpoints import measure_checkpoints
 from benchmarks.engine import measure_engine
 from benchmarks.kernels import measure_kernels
 from benchmarks.machines import measure_decisions, measure_machines
 from benchmarks.scaling import draw_scaling, measure_scaling
 
-SECTIONS = ("kernels", "engine", "machines", "scaling")
+SECTIONS = ("kernels", "engine", "checkpoints", "machines", "scaling")
 PACKAGES = ("numpy", "numba", "scipy", "dask", "distributed", "zarr", "xarray", "flox", "xhistogram")
 
 show = Console(highlight=False, width=100)
@@ -63,6 +64,16 @@ def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
     for row in rows:
         cells = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['processor_ns']:.3f}")
         table.add_row(row["name"], *cells, f"{row['processor_ratio']:.2f}")
+    show.print(table)
+
+
+def _print_checkpoints(rows: list[dict[str, Any]]) -> None:
+    table = Table(
+        "sites", "s each", "by its own clock", "s between", "share of the time", title="checkpoints, by default"
+    )
+    for row in rows:
+        figures = (f"{row['each']:.2f}", f"{row['told']:.2f}", f"{row['interval']:.0f}", f"{row['share']:.2%}")
+        table.add_row(f"{row['sites']:,}", *figures)
     show.print(table)
 
 
@@ -130,6 +141,10 @@ def main(
         result["engine"] = measure_engine(engine_sites, cycles, max(1, repeats // 2))
         if not as_json:
             _print_engine(result["engine"], engine_sites, cycles)
+    if only in (None, "checkpoints"):
+        result["checkpoints"] = measure_checkpoints(engine_sites, 20 if quick else 60, max(1, repeats // 2))
+        if not as_json:
+            _print_checkpoints(result["checkpoints"])
     if only in (None, "machines"):
         regions, turns = (8, 30) if quick else (32, 100)
         machines = {"cycle": measure_machines(regions, turns, repeats), "decisions": measure_decisions(repeats)}

@@ -85,7 +85,7 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
         observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(processor_seconds()))
         place = Path(scratch) / "run"
-        computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch, observer)
+        computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch_limit, observer)
         computer.run()
         return Cost(computer.seconds, ended[-1] - began[0])
 

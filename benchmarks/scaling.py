@@ -31,7 +31,7 @@ def _cost(config: Config) -> tuple[float, float]:
     plan = make_plan(config, 1, 1, free_memory(), None, True)
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
         started, spent = time.perf_counter(), time.process_time()
-        EntropicComputer(config, Path(scratch) / "run", SerialExecutor(), plan.chunks, plan.epoch).run()
+        EntropicComputer(config, Path(scratch) / "run", SerialExecutor(), plan.chunks, plan.epoch_limit).run()
         return time.perf_counter() - started, time.process_time() - spent
 
 

@@ -157,7 +157,8 @@ def test_interrupt_and_resume(workers: int, number: signal.Signals, config: Path
     text = (run / "config.toml").read_text()
     assert "cycles = 100000\n" in text
     (run / "config.toml").write_text(text.replace("cycles = 100000\n", f"cycles = {cycles + 7}\n"))
-    again = entropic("resume", run, "--json", "--workers", 1, "--chunks", "1,3,2,1", cwd=tmp_path)
+    again = entropic("resume", run, "--json", "--workers", 1, "--chunks", "1,3,2,1", "--no-dashboard", cwd=tmp_path)
+    assert "dashboard" not in again.stderr
     assert again.returncode == 0, again.stderr
     plain = Config.from_toml(config, [f"run.cycles={cycles + 7}", "demon.erase=true"])
     assert json.loads(again.stdout)["digest"] == EntropicComputer(plain).run()["digest"]

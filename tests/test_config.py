@@ -34,7 +34,8 @@ def test_empty_file_is_the_contract() -> None:
     assert config.field.regions == (10, 10, 10, 1)
     assert (config.field.mean, config.field.dtype, config.field.seed) == (5.0, "uint8", 1)
     assert (config.field.initial, config.field.edges, config.field.walls) == ("thermal", "closed", "conducting")
-    assert (config.run.cycles, config.run.checkpoint_every, config.run.record_every) == (1000, 100, 1)
+    assert (config.run.cycles, config.run.checkpoint_every, config.run.record_every) == (1000, None, 1)
+    assert config.run.mtbf_hours == 24.0
     assert config.relax.layers == 2
     assert config.demon == DemonSection(
         sort=False, lift=True, threshold=50, record="compressed", erase=True, tape_nats=math.inf
@@ -107,6 +108,8 @@ WRONG = [
     ("run", "cycles", "1.0"),
     ("run", "cycles", str(2**31)),
     ("run", "checkpoint_every", "-1"),
+    ("run", "mtbf_hours", "0"),
+    ("run", "mtbf_hours", "nan"),
     ("run", "record_every", "0"),
     ("relax", "layers", "-1"),
     ("demon", "lift", "1"),
@@ -170,6 +173,8 @@ def test_wrong_override_names_set(section: str, key: str, value: str) -> None:
         ("field", "initial", '"hot-cold"\nhot = 5\ncold = 0'),
         ("run", "cycles", "0"),
         ("run", "checkpoint_every", "0"),
+        ("run", "mtbf_hours", "inf"),
+        ("run", "mtbf_hours", "1e-300"),
         ("relax", "layers", "0"),
         ("demon", "threshold", "255"),
         ("demon", "sort", 'true\npairs = "partners"\ncontact = 1e-9'),

@@ -161,8 +161,11 @@ def test_seams_are_the_pairs_between_blocks(lattice: Lattice) -> None:
         owner = owner.reshape(lattice.extents)
         for layer in range(2 * lattice.axes):
             axis = layer // 2 % lattice.axes
-            crossing = {low[axis] for low, high in brute_pairs(lattice, layer) if owner[low] != owner[high]}
-            assert grid.seam_sites(layer) == crossing
+            crossing = [(low, high) for low, high in brute_pairs(lattice, layer) if owner[low] != owner[high]]
+            assert grid.seam_sites(layer) == {low[axis] for low, _ in crossing}
+            crossed = grid.crossed(layer)
+            assert set(crossed) == {(owner[low], owner[high]) for low, high in crossing}
+            assert len(crossed) == len(set(crossed))
 
 
 @pytest.mark.parametrize(

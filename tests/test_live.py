@@ -226,8 +226,8 @@ def live(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_the_page_of_a_run(live: tuple[subprocess.Popen[str], str], tmp_path: Path) -> None:
     """In a real browser: the books' own figures, a plane of the field; on loopback only; in the end it says so."""
     process, address = live
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-    port = int(address.split(":")[2].strip("/"))
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", address)
+    port = int(address.split(":")[2].split("/")[0])
     listening = [c for c in psutil.Process(process.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert port in {c.laddr.port for c in listening}
     assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
@@ -265,6 +265,8 @@ def test_the_server_comes_and_goes(tmp_path: Path) -> None:
     watch = Watch(10, 10, lambda: (1, 1))
     with LiveServer() as server:
         assert read(server.address)[0] == 200
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            read(re.sub(r"[\w-]{32}/$", "state.json", server.address))  # who does not know the whole address
         assert read(server.address + "state.json")[0] == 204
         server.show(watch)
         assert read(server.address + "state.json")[1]["books"] is None

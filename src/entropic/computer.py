@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ from entropic.engine.checkpoint import (
 )
 from entropic.engine.cluster import Executor, SerialExecutor
 from entropic.engine.drive import Drive, block_grid
+from entropic.engine.interval import Spent, seconds_between
+from entropic.engine.plan import checkpoint_seconds, longest_epoch
 from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError, StoreError
@@ -70,11 +73,14 @@ class Observer:
         Called when books and a checkpoint up to a cycle are on disk.
     stop : callable() -> bool
         Whether to end with a checkpoint now.
+    patience : float
+        Seconds between books that somebody who looks on can bear.
     """
 
     progress: Callable[[int], None] = lambda cycle: None
     booked: Callable[[RunStore, int], None] = lambda store, cycle: None
     stop: Callable[[], bool] = lambda: False
+    patience: float = math.inf
 
 
 @final
@@ -95,6 +101,18 @@ class Cycle:
     def net(self) -> int:
         """Gross less what erasure cost."""
         return self.gross - int(self.entries["erasure"].sum())
+
+
+@final
+@dataclass
+class _Alarm:
+    """Whether to end the stretch of cycles under way: because ``stop`` says so, or the next checkpoint is due."""
+
+    stop: Callable[[], bool]
+    due: float = math.inf
+
+    def __call__(self) -> bool:
+        return self.stop() or time.perf_counter() >= self.due
 
 
 def _opening(state: BlockState, block: Block, config: Config) -> dict[str, NDArray[Any]]:
@@ -159,7 +177,7 @@ class EntropicComputer:
     chunks : tuple of int, or BlockGrid, or None
         Regions a block along each axis, or the whole cut; None: one block.
     epoch : int or None
-        Cycles between checkpoints (None: ``run.checkpoint_every``).
+        Most cycles between checkpoints (None: as many as lineage and memory allow); ``run.checkpoint_every`` may be less.
     harvester : Harvester or None
         A protocol, as an object, in place of the lift; a file is named by ``demon.protocol``.
 
@@ -198,11 +216,13 @@ class EntropicComputer:
             out = Path(self._temporary.name) / "run"
         energy_grid = energy_grid_of(config, store.network_file if store else None)  # raises before anything is written
         self.store = store or RunStore.create(Path(str(out)), config, protocol)
-        self._epoch = epoch or config.run.checkpoint_every or 100
+        self._epoch = min(epoch, config.run.checkpoint_every or epoch) if epoch else longest_epoch(self.grid, config)
         self._cycle = self._begun = 0
         watch = self.observer
-        self._drive = Drive(self.grid, self.executor, config, watch.progress, watch.stop, energy_grid, protocol)
-        self.seconds = 0.0
+        self._alarm = _Alarm(watch.stop)
+        self._drive = Drive(self.grid, self.executor, config, watch.progress, self._alarm, energy_grid, protocol)
+        self.seconds = self._books_seconds = 0.0
+        self._spent = Spent()
 
     @classmethod
     def resume(
@@ -275,6 +295,11 @@ class EntropicComputer:
         self.store.append_series(self.lattice.region_sites, run.record_every, run.cycles)
 
     def _checkpoint(self, cycle: int) -> None:
+        started = time.perf_counter()
+        self._write_generation(cycle)
+        self._spent = self._spent.and_one(time.perf_counter() - started)
+
+    def _write_generation(self, cycle: int) -> None:
         drive, executor, directory = self._drive, self.executor, self.store.checkpoints
         try:
             temporary = begin(directory.resolve(), cycle, self.grid)
@@ -289,15 +314,19 @@ class EntropicComputer:
 
     def _advance(self, last: int) -> Ledger:
         """Cycles up to ``last`` (or until told to stop), books and a checkpoint."""
-        first, drive = self._cycle + 1, self._drive
+        first, drive, executor = self._cycle + 1, self._drive, self.executor
+        cost = self._spent.each(checkpoint_seconds(self.config, executor.workers * executor.threads))
+        patience = self.observer.patience
+        self._alarm.due = time.perf_counter() + seconds_between(self.config.run, executor.workers, cost, patience)
         done = drive.go(first, last)
+        closing = time.perf_counter()
         ledger = Ledger(first, done - first + 1, self.lattice.region_count, drive.rules.accounts)
-        for block, rows in zip(self.grid.blocks, self.executor.gather(drive.each("books", _books)), strict=True):
+        for block, rows in zip(self.grid.blocks, executor.gather(drive.each("books", _books)), strict=True):
             for row in rows:
                 ledger.enter(row, block.region_ids)
         ledger.require_complete()
         if writes_tape(self.config) and not drive.rules.erase:
-            self.executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
+            executor.gather(drive.blocked("tape", _write_tape, str(self.store.path.resolve()), first, done))
         self.store.append_books(ledger)
         append_orders(self.store.path, drive.decisions.orders, drive.decisions.trades)
         append_trades(self.store.path, ledger, drive.decisions.trades)
@@ -306,19 +335,21 @@ class EntropicComputer:
         drive.decisions.trades.clear()
         drive.decisions.outcomes.clear()
         self._series()
+        self._books_seconds += time.perf_counter() - closing
         self._checkpoint(done)
         self._cycle = done
         self.observer.booked(self.store, done)
         return ledger
 
     def _epochs(self, epoch: int) -> Iterator[Ledger]:
-        total = self.config.run.cycles
+        total, given = self.config.run.cycles, self.config.run.checkpoint_every is not None
         with _room(self.store):
             if not self._drive.states:
                 self._start()
             while self._cycle < total:
                 started = time.perf_counter()
-                ledger = self._advance(min(total, (self._cycle // epoch + 1) * epoch))
+                begun = self._cycle // epoch * epoch if given else self._cycle
+                ledger = self._advance(min(total, begun + epoch))
                 self.seconds += time.perf_counter() - started
                 yield ledger
                 if self.observer.stop() and self._cycle < total:
@@ -343,7 +374,10 @@ class EntropicComputer:
         return summary
 
     def performance(self) -> dict[str, Any]:
-        """How fast the cycles went that this object did itself, on what."""
+        """How fast the cycles went that this object did itself, on what; and what it wrote down in how many seconds.
+
+        ``checkpoints`` and ``checkpoint_seconds`` count the one before the first cycle, too, which is no part of ``seconds``.
+        """
         done = self._cycle - self._begun
         rate = self.lattice.sites * done / self.seconds if self.seconds else 0.0
         return {
@@ -354,4 +388,7 @@ class EntropicComputer:
             "blocks": len(self.grid.blocks),
             "tasks": self.tasks,
             "peak_bytes": self.executor.peak_bytes(),
+            "checkpoints": self._spent.checkpoints,
+            "checkpoint_seconds": self._spent.seconds,
+            "books_seconds": self._books_seconds,
         }

@@ -42,9 +42,11 @@ _MaybeQuanta = Annotated[float | None, Field(ge=0, allow_inf_nan=False), Expecte
 _Limit = Annotated[float, Field(ge=0), Expected("a number at least 0, or inf")]
 _Loss = Annotated[float, Field(ge=0, lt=1), Expected("a number from 0 to below 1")]
 _Share = Annotated[float, Field(gt=0, le=1), Expected("a number above 0, at most 1")]
+_Hours = Annotated[float, Field(gt=0), Expected("a number above 0, or inf")]
 _Joule = Annotated[float, Field(gt=0, allow_inf_nan=False), Expected("a finite number above 0")]
 _Seed = Annotated[int, Field(ge=0, lt=2**64), Expected("a whole number from 0 to below 2^64")]
 _Count = Annotated[int, Field(ge=0, le=_COUNT), Expected("a whole number from 0 to below 2^31")]
+_MaybeCount = Annotated[int | None, Field(ge=0, le=_COUNT), Expected("a whole number from 0 to below 2^31")]
 _Step = Annotated[int, Field(ge=1, le=_COUNT), Expected("a whole number from 1 to below 2^31")]
 _Integer64 = Annotated[int, Field(ge=0, lt=2**63), Expected("a whole number from 0 to below 2^63")]
 _Threshold = Annotated[int, Field(ge=1), Expected("a whole number, at least 1")]
@@ -116,7 +118,10 @@ class RunSection(Section):
     """How long, and how much is written down."""
 
     cycles: _Count = Field(default=1000, description="cycles of the run")
-    checkpoint_every: _Count = Field(default=100, description="cycles between checkpoints; 0: none")
+    checkpoint_every: _MaybeCount = Field(
+        default=None, description="cycles between checkpoints; 0: none; left out: as they cost and mtbf_hours make best"
+    )
+    mtbf_hours: _Hours = Field(default=24.0, description="mean time between failures of one worker, h")
     record_every: _Step = Field(default=1, description="cycles between entries of the series")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise, product
 from typing import final
 
@@ -22,6 +22,7 @@ __all__ = ["AXIS_NAMES", "Block", "BlockGrid", "Box", "Lattice", "LayoutError", 
 
 Quad = tuple[int, int, int, int]
 AXIS_NAMES = ("x", "y", "z", "w")
+_KEPT_ROWS = 1 << 20  # of which the first sites are kept for the next layer: 8 MiB
 
 
 @final
@@ -185,15 +186,24 @@ class Block:
     def row_bases(self, axes: tuple[int, ...], start: Quad | None = None) -> NDArray[np.int64]:
         """Global index of the first site of each row, rows running over ``axes`` in C order.
 
-        ``start`` replaces the block's first site.
+        ``start`` replaces the block's first site.  Not to be written to: every layer asks for the same ones.
         """
         origin = self.sites.start if start is None else start
-        strides = self.lattice.strides
-        base = np.zeros(1, np.int64)
-        for axis in axes:
-            steps = np.arange(self.sites.shape[axis], dtype=np.int64) * strides[axis]
-            base = (base[:, None] + steps[None, :]).ravel()
-        return base + sum(o * s for o, s in zip(origin, strides, strict=True))
+        extents = tuple(self.sites.shape[axis] for axis in axes)
+        rows = _row_bases if math.prod(extents) > _KEPT_ROWS else _kept_row_bases
+        return rows(self.lattice, axes, extents, origin)
+
+
+def _row_bases(lattice: Lattice, axes: tuple[int, ...], extents: tuple[int, ...], origin: Quad) -> NDArray[np.int64]:
+    base = np.zeros(1, np.int64)
+    for axis, extent in zip(axes, extents, strict=True):
+        steps = np.arange(extent, dtype=np.int64) * lattice.strides[axis]
+        base = (base[:, None] + steps[None, :]).ravel()
+    base += sum(o * s for o, s in zip(origin, lattice.strides, strict=True))
+    return base
+
+
+_kept_row_bases = lru_cache(maxsize=8)(_row_bases)
 
 
 @final
@@ -265,6 +275,12 @@ class BlockGrid:
         ends = ((cut * region - 1) % extent for cut in self.cuts[axis])
         wraps = self.lattice.periodic
         return frozenset(x for x in ends if x % 2 == layer % 2 and (x + 1 < extent or wraps))
+
+    def crossed(self, layer: int) -> list[tuple[int, int]]:
+        """Blocks below and above each seam that the layer's pairs cross."""
+        axis, seams = self.lattice.layer_axis(layer), self.seam_sites(layer)
+        ends = ((block.number, block.sites.stop[axis] - 1) for block in self.blocks)
+        return [(number, self.neighbour(number, axis, 1)) for number, end in ends if end in seams]
 
 
 def regular_cuts(lattice: Lattice, extents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from entropic.columns import grow
+from entropic.columns import grow, written
 from entropic.ledger import Ledger
 from entropic.machines.exchange import OrderBook, Trade
 from entropic.machines.grid import GridOutcome
@@ -36,13 +36,13 @@ def append_orders(path: Path, orders: Mapping[int, OrderBook], trades: Mapping[i
     """Add the order books of some cycles: what every region quoted and was offered, by rank."""
     if not orders:
         return
-    group = zarr.open_group(path / "orders.zarr", mode="a")
-    about = {"units": "1", "long_name": "cycle of the quotes"}
-    grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
-    rows = [order_columns(orders[cycle], trades[cycle]) for cycle in sorted(orders)]
-    for name, column in ORDER_COLUMNS.items():
-        attrs = {"units": column.units, "long_name": column.long_name}
-        grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
+    with written(path / "orders.zarr") as group:
+        about = {"units": "1", "long_name": "cycle of the quotes"}
+        grow(group, "cycle", np.array(sorted(orders), np.int64), ("matching",), about)
+        rows = [order_columns(orders[cycle], trades[cycle]) for cycle in sorted(orders)]
+        for name, column in ORDER_COLUMNS.items():
+            attrs = {"units": column.units, "long_name": column.long_name}
+            grow(group, name, np.stack([row[name] for row in rows]), ("matching", "rank"), attrs)
 
 
 def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, ...]]) -> None:
@@ -62,18 +62,17 @@ def append_trades(path: Path, ledger: Ledger, trades: Mapping[int, tuple[Trade, 
             columns[name].append(values)
     if not trades:
         return
-    group = zarr.open_group(path / "trades.zarr", mode="a")
-    for name, parts in columns.items():
-        column = TRADE_COLUMNS[name]
-        attrs = {"units": column.units, "long_name": column.long_name}
-        grow(group, name, np.concatenate(parts), ("trade",), attrs)
+    with written(path / "trades.zarr") as group:
+        for name, parts in columns.items():
+            column = TRADE_COLUMNS[name]
+            attrs = {"units": column.units, "long_name": column.long_name}
+            grow(group, name, np.concatenate(parts), ("trade",), attrs)
 
 
 def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
     """Add the grid's flows, with their paths, and what each demand got."""
     if not outcomes:
         return
-    group = zarr.open_group(path / "flows.zarr", mode="a")
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in FLOW_COLUMNS}
     paths, cycles, delivered = [], sorted(outcomes), []
     for cycle in cycles:
@@ -84,13 +83,20 @@ def append_flows(path: Path, outcomes: Mapping[int, GridOutcome]) -> None:
             parts[name].append(getattr(flows, name).astype(np.int64))
         paths.append(flows.path.astype(np.int64))
         delivered.append(outcomes[cycle].delivered)
-    for name, (units, about) in FLOW_COLUMNS.items():
-        grow(group, name, np.concatenate(parts[name]), ("flow",), {"units": units, "long_name": about})
-    about = "regions on the paths, one path after another"
-    grow(group, "path", np.concatenate(paths), ("step",), {"units": "1", "long_name": about})
-    grow(group, "routed", np.array(cycles, np.int64), ("routing",), {"units": "1", "long_name": "cycles routed"})
-    about = "energy that each demand got"
-    grow(group, "delivered", np.array(delivered), ("routing", "demand_number"), {"units": "quanta", "long_name": about})
+    with written(path / "flows.zarr") as group:
+        for name, (units, about) in FLOW_COLUMNS.items():
+            grow(group, name, np.concatenate(parts[name]), ("flow",), {"units": units, "long_name": about})
+        about = "regions on the paths, one path after another"
+        grow(group, "path", np.concatenate(paths), ("step",), {"units": "1", "long_name": about})
+        grow(group, "routed", np.array(cycles, np.int64), ("routing",), {"units": "1", "long_name": "cycles routed"})
+        about = "energy that each demand got"
+        grow(
+            group,
+            "delivered",
+            np.array(delivered),
+            ("routing", "demand_number"),
+            {"units": "quanta", "long_name": about},
+        )
 
 
 def cut_records(path: Path, cycle: int) -> None:
@@ -98,15 +104,14 @@ def cut_records(path: Path, cycle: int) -> None:
     for name in ("orders.zarr", "trades.zarr", "flows.zarr"):
         if not (path / name).exists():
             continue
-        group = zarr.open_group(path / name, mode="r+")
-        known = group.get("cycle")
-        keep = int((np.asarray(known[:]) <= cycle).sum()) if isinstance(known, zarr.Array) else 0
+        with written(path / name, "r+") as group:
+            known = group.get("cycle")
+            keep = int((np.asarray(known[:]) <= cycle).sum()) if isinstance(known, zarr.Array) else 0
+            sizes = {"matching": keep, "trade": keep, "flow": keep}
+            if keep and name == "flows.zarr":
+                sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
+                sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]
+            for _, array in group.arrays() if keep else ():
+                array.resize((sizes[array.metadata.dimension_names[0]], *array.shape[1:]))  # type: ignore[union-attr,index]
         if keep == 0:  # nothing, or a first writing that was cut short
             shutil.rmtree(path / name)
-            continue
-        sizes = {"matching": keep, "trade": keep, "flow": keep}
-        if name == "flows.zarr":
-            sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
-            sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]
-        for _, array in group.arrays():
-            array.resize((sizes[array.metadata.dimension_names[0]], *array.shape[1:]))  # type: ignore[union-attr,index]

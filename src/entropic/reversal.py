@@ -32,6 +32,7 @@ from entropic.tape import read_tape, writes_tape
 __all__ = ["Reversal", "reverse"]
 
 
+_EPOCH = 100  # every task carries the books of the cycles up to the next cut of lineage
 _ERASED = "the tape was erased, and with it what is needed to go back"
 _PAST = ("erasure", "stored_loss", "compute", "line_loss", "lift", "measured")  # what was deposited, or shapes what was
 
@@ -98,13 +99,14 @@ def reverse(
     executor: Executor | None = None,
     chunks: tuple[int, ...] | BlockGrid | None = None,
     observer: Observer | None = None,
-    epoch: int = 100,
+    epoch: int = _EPOCH,
     harvester: Harvester | None = None,
 ) -> Reversal:
     """Play a run backwards from its newest checkpoint and compare with its start.
 
-    ``harvester``: the protocol, where the run began with an object.
+    ``epoch``: most cycles between lineage cuts.  ``harvester``: the protocol, where the run began with an object.
     """
+    epoch = min(epoch, _EPOCH)
     store = RunStore.open(Path(path))
     config = store.config()
     lattice = lattice_of(config.field)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -16,9 +14,10 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic import special
-from entropic.columns import grow
+from entropic.columns import grow, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, note_driver, take_lock
+from entropic.durable import flush, whole
 from entropic.engine.checkpoint import consolidate, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
@@ -60,16 +59,6 @@ def _remove(place: Path) -> None:
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that shall be at ``path`` whole or not at all: flushed to disk and renamed in the end."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    yield temporary
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -121,7 +110,8 @@ class RunStore:
             write_text(path / "config.toml", config.to_toml())
             if config.grid.enabled and config.grid.network is not None:
                 Network.from_file(config.grid.network, config.field.region_count)  # raises if it is broken
-                shutil.copyfile(config.grid.network, path / "network.json")
+                with whole(path / "network.json") as temporary:
+                    shutil.copyfile(config.grid.network, temporary)
             if protocol is not None:
                 facts = {
                     "class": protocol.name,
@@ -131,9 +121,11 @@ class RunStore:
                 }
                 store.write_json("protocol.json", facts)
                 if protocol.source is not None:
-                    (path / "protocol.py").write_text(protocol.source, "utf-8")
+                    write_text(path / "protocol.py", protocol.source)
             store.write_json("provenance.json", provenance())
             note_driver(path, 0)
+            for directory in (path, path.parent):
+                flush(directory)
         except OSError as error:
             raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
         return store
@@ -256,26 +248,25 @@ class RunStore:
 
     def write_opening(self, entries: Mapping[str, NDArray[Any]]) -> None:
         """State of every region before the first cycle."""
-        group = zarr.open_group(self.path / "opening.zarr", mode="w")
-        for name, values in entries.items():
-            array = group.create_array(
-                name, shape=values.shape, dtype=values.dtype, chunks=values.shape, dimension_names=("region",)
-            )
-            array[:] = values
-            _, units, about = ACCOUNTS.get(name, ("", "nat", "entropy of the region"))
-            array.attrs.update({"units": units, "long_name": about.replace("cycle's end", "start")})
-        consolidate(self.path / "opening.zarr")
+        with written(self.path / "opening.zarr", "w") as group:
+            for name, values in entries.items():
+                array = group.create_array(
+                    name, shape=values.shape, dtype=values.dtype, chunks=values.shape, dimension_names=("region",)
+                )
+                array[:] = values
+                _, units, about = ACCOUNTS.get(name, ("", "nat", "entropy of the region"))
+                array.attrs.update({"units": units, "long_name": about.replace("cycle's end", "start")})
+            consolidate(group.store)
 
     def opening(self) -> dict[str, NDArray[Any]]:
         return self._read("opening.zarr", ("quanta", "battery", "entropy_hist", "entropy_start"))
 
     def append_books(self, ledger: Ledger) -> None:
         """Add complete cycles to the books."""
-        with reading(self.path / "books.zarr"):
-            self._append_books(ledger)
+        with reading(self.path / "books.zarr"), written(self.path / "books.zarr") as group:
+            self._append_books(group, ledger)
 
-    def _append_books(self, ledger: Ledger) -> None:
-        group = zarr.open_group(self.path / "books.zarr", mode="a")
+    def _append_books(self, group: zarr.Group, ledger: Ledger) -> None:
         cycles = np.arange(ledger.first, ledger.first + ledger.cycles, dtype=np.int64)
         grow(group, "cycle", cycles, ("cycle",), {"units": "1", "long_name": "cycles done"})
         for name in ledger.names:
@@ -303,7 +294,6 @@ class RunStore:
         ends = [c for c in range(done + 1, reached + 1) if c % every == 0 or c == last]
         if not ends:
             return
-        group = zarr.open_group(place, mode="a", use_consolidated=False)
         names = accounts(self.config())
         take = {name: np.asarray(books[name][done : ends[-1]]) for name in names}  # type: ignore[index]
         at = np.array(ends) - done
@@ -314,16 +304,17 @@ class RunStore:
         quanta = rows["quanta"]
         rows["entropy_region"] = special.ln_multiplicities(sites, quanta.ravel()).reshape(quanta.shape)
         rows["temperature"] = special.temperatures(sites, quanta.ravel()).reshape(quanta.shape)
-        grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
-        for name, (kind, units, about) in SERIES.items():
-            values = np.ascontiguousarray(rows[name].astype(kind))
-            grow(group, name, values, ("cycle", "region"), {"units": units, "long_name": about})
-        if group.get("region") is None:
-            numbers = np.arange(rows["quanta"].shape[1], dtype=np.int64)
-            array = group.create_array("region", shape=numbers.shape, dtype="int64", dimension_names=("region",))
-            array[:] = numbers
-            array.attrs.update({"units": "1", "long_name": "number of the region, C order"})
-        consolidate(place)
+        with written(place) as group:
+            grow(group, "cycle", np.array(ends, np.int64), ("cycle",), {"units": "1", "long_name": "cycles done"})
+            for name, (kind, units, about) in SERIES.items():
+                values = np.ascontiguousarray(rows[name].astype(kind))
+                grow(group, name, values, ("cycle", "region"), {"units": units, "long_name": about})
+            if group.get("region") is None:
+                numbers = np.arange(rows["quanta"].shape[1], dtype=np.int64)
+                array = group.create_array("region", shape=numbers.shape, dtype="int64", dimension_names=("region",))
+                array[:] = numbers
+                array.attrs.update({"units": "1", "long_name": "number of the region, C order"})
+            consolidate(group.store)
 
     def truncate(self, cycle: int) -> None:
         """Forget books, series and tape beyond a cycle.
@@ -343,8 +334,8 @@ class RunStore:
         series = self.path / "series.zarr"
         try:
             kept = self._cut("series.zarr", _SERIES, cycle, 0)
-            with reading(series):
-                consolidate(series)
+            with reading(series), written(series, "r+") as group:
+                consolidate(group.store)
         except StoreError:
             kept = 0
         if not kept:
@@ -359,8 +350,7 @@ class RunStore:
     def _cut(self, name: str, names: Iterable[str], cycle: int, least: int) -> int:
         """Cut the arrays of a store after a cycle; returns how many rows are left, at least ``least``."""
         place = self.path / name
-        with reading(place):
-            group = zarr.open_group(place, mode="r+", use_consolidated=False)
+        with reading(place), written(place, "r+") as group:
             arrays = [_array(group, key) for key in names]
             ends = np.asarray(_array(group, "cycle")[:])
             keep = int(((ends > 0) & (ends <= cycle)).sum())  # rows that were made room for, and no more, are zeros

@@ -12,7 +12,9 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BloscShuffle
 
+from entropic.columns import written
 from entropic.config import Config
+from entropic.durable import flush
 from entropic.engine.checkpoint import reading
 from entropic.engine.state import TapePiece
 from entropic.lattice import Block
@@ -36,20 +38,22 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
     width = _unpacked(pieces[0], block).shape[1]
     place = Path(path) / "tape" / f"{first:09d}-{last:09d}" / f"part-{block.number:06d}-{uuid.uuid4().hex[:8]}.zarr"
     temporary = place.with_name(f".tmp-{place.name}")
-    group = zarr.open_group(temporary, mode="w")
-    ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
-    ids[:] = block.region_ids
-    bits = group.create_array(
-        "bits",
-        shape=(last - first + 1, block.region_count, width),
-        chunks=(1, max(1, min(block.region_count, (1 << 24) // width)), width),
-        dtype="uint8",
-        dimension_names=("cycle", "region", "byte"),
-        compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
-    )
-    for piece in pieces:  # unpacked one at a time: a cycle's bits are as many as sites
-        bits[piece.cycle - first] = _unpacked(piece, block)
+    with written(temporary, "w") as group:
+        ids = group.create_array("region", shape=(block.region_count,), dtype="int64")
+        ids[:] = block.region_ids
+        bits = group.create_array(
+            "bits",
+            shape=(last - first + 1, block.region_count, width),
+            chunks=(1, max(1, min(block.region_count, (1 << 24) // width)), width),
+            dtype="uint8",
+            dimension_names=("cycle", "region", "byte"),
+            compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
+        )
+        for piece in pieces:  # unpacked one at a time: a cycle's bits are as many as sites
+            bits[piece.cycle - first] = _unpacked(piece, block)
     temporary.rename(place)
+    for directory in list(place.parents)[:3]:
+        flush(directory)
     return len(pieces)
 
 

@@ -259,7 +259,7 @@ def reverse(
     where = chosen_place(workers, threads, scheduler, run_directory)
     with connect(where) as executor:
         made = plan_for(config, where, executor, chunks)
-        outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch)
+        outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch_limit)
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from math import inf
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,6 +19,7 @@ from entropic.store import RunStore
 
 __all__ = ["followed", "view"]
 
+_BOOKS_SECONDS = 10.0  # between books that somebody looks at
 _LINE_SECONDS = 30.0  # between two lines: a log of a day is then 3,000 of them
 
 Booked = Callable[[RunStore, int], None]
@@ -66,7 +68,7 @@ def followed(
     """An observer of a run, shown on a console; ``page``: the watch is read elsewhere, too, and must know the books."""
     if console.is_terminal:
         with Live(get_renderable=lambda: view(watch.reading), console=console, transient=True):
-            yield Observer(watch.progress, _both(watch.booked, booked), stop)
+            yield Observer(watch.progress, _both(watch.booked, booked), stop, _BOOKS_SECONDS)
         return
     line = _line(console, watch)
 
@@ -74,7 +76,8 @@ def followed(
         watch.progress(cycle)
         line()
 
-    yield Observer(progress, _both(watch.booked if page else None, booked), stop)
+    patience = _BOOKS_SECONDS if page else inf
+    yield Observer(progress, _both(watch.booked if page else None, booked), stop, patience)
 
 
 def _both(*calls: Booked | None) -> Booked:

@@ -79,7 +79,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     out.print(f"field digest {summary['digest']['field']}, series digest {summary['digest']['series']}", soft_wrap=True)
     out.print(
         f"{speed['seconds']:.1f} s, {speed['site_cycles_per_second']:.3g} site-cycles a second, "
-        f"peak {speed['peak_bytes'] / 2**30:.2f} GiB; store {summary['store']}",
+        f"peak {speed['peak_bytes'] / 2**30:.2f} GiB; {speed['checkpoints']} checkpoints, "
+        f"{speed['checkpoint_seconds']:.1f} s; store {summary['store']}",
         soft_wrap=True,
     )
 

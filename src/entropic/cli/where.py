@@ -46,7 +46,8 @@ __all__ = [
     "where_options",
 ]
 
-_CLUSTER, _PLAIN_TCP = "entropic.cluster", "entropic.plain_tcp"  # in click's context: `chosen_place` takes them there
+# In click's context, where `chosen_place` takes them.
+_CLUSTER, _PLAIN_TCP, _NO_DASHBOARD = "entropic.cluster", "entropic.plain_tcp", "entropic.no_dashboard"
 
 
 def _chunks(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -71,6 +72,11 @@ def _read_cluster(ctx: click.Context, parameter: click.Parameter, value: Path | 
 
 def _take_plain_tcp(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
     ctx.meta[_PLAIN_TCP] = value
+    return value
+
+
+def _take_no_dashboard(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    ctx.meta[_NO_DASHBOARD] = value
     return value
 
 
@@ -103,6 +109,13 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--scheduler", help="Address or scheduler file of a Dask cluster that is up."),
         cluster_option(expose=False),
         plain_tcp_option(expose=False),
+        click.option(
+            "--no-dashboard",
+            is_flag=True,
+            callback=_take_no_dashboard,
+            expose_value=False,
+            help="No pages of Dask's, which all users of this machine can look at (a cluster's FILE says so itself).",
+        ),
         chunks_option,
     )
     for option in reversed(options):
@@ -154,7 +167,7 @@ def chosen_place(workers: int | None, threads: int | None, scheduler: str | None
     cores = len(os.sched_getaffinity(0))
     if workers is None:
         workers = max(1, cores // threads) if threads else cores
-    return Where(workers, threads or max(1, cores // workers), scheduler)
+    return Where(workers, threads or max(1, cores // workers), scheduler, dashboard=not meta.get(_NO_DASHBOARD))
 
 
 def _described(cluster: ClusterFile, plain_tcp: bool, others: tuple[object, ...], run: Path) -> Where:
@@ -282,7 +295,7 @@ def run_on(
     if follow.server is not None:
         follow.server.show(watch)
     with followed(err, watch, booked, stop, follow.server is not None) as observer:
-        computer = start(executor, plan.chunks, plan.epoch, observer)
+        computer = start(executor, plan.chunks, plan.epoch_limit, observer)
         with recorded(executor) if follow.timeline else nullcontext() as noted:
             summary = computer.run()
             if noted is not None:

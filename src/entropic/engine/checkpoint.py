@@ -11,7 +11,6 @@ import asyncio
 import errno
 import hashlib
 import json
-import os
 import shutil
 import uuid
 import warnings
@@ -30,6 +29,7 @@ from zarr.core.buffer import Buffer
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore, WrapperStore
 
+from entropic.durable import flush
 from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
 from entropic.lattice import Block, BlockGrid, Box
@@ -106,7 +106,7 @@ def reading(place: Path, remedy: str = "restore it from a copy, or run again") -
         raise StoreError(f"{place} cannot be read: {type(error).__name__} {error}.", remedy) from error
 
 
-def consolidate(path: Path) -> None:
+def consolidate(place: Path | Store) -> None:
     """Copy the metadata of a group's arrays into the group's own, where `xarray.open_zarr` looks first.
 
     Without the copy every reader is warned.  zarr warns the writer instead: the copy is no part of the zarr 3
@@ -115,7 +115,7 @@ def consolidate(path: Path) -> None:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part", ZarrUserWarning)
-        zarr.consolidate_metadata(path)
+        zarr.consolidate_metadata(place)
 
 
 def begin(directory: Path, cycle: int, grid: BlockGrid) -> Path:
@@ -160,7 +160,7 @@ class _Noting(WrapperStore[Store]):
         self.files[key] = await asyncio.to_thread(self._settle, key, value)
 
     def _settle(self, key: str, value: Buffer) -> dict[str, Any]:
-        _fsync(self.root / key)
+        flush(self.root / key)
         return {"bytes": len(value), "sha256": hashlib.sha256(value.as_buffer_like()).hexdigest()}
 
 
@@ -259,14 +259,6 @@ def _files(path: Path) -> list[Path]:
     return sorted(p for p in path.rglob("*") if p.is_file() and p.name != MANIFEST and p.suffix != _UNFINISHED)
 
 
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def commit(
     path: Path,
     cycle: int,
@@ -299,16 +291,16 @@ def commit(
     files = {name: facts for part in parts for name, facts in part["files"].items()}
     for place in path.rglob("*"):
         if place.suffix != _UNFINISHED and (name := str(place.relative_to(path))) not in files:
-            _fsync(place)
+            flush(place)
             if place.is_file():
                 files[name] = {"bytes": place.stat().st_size, "sha256": _sha256(place)}
     manifest = {"cycle": cycle, "digest": text, "sites": lattice.sites, "files": files}
     (path / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True))
-    _fsync(path / MANIFEST)
-    _fsync(path)
+    flush(path / MANIFEST)
+    flush(path)
     final_path = path.parent / f"cycle-{cycle:09d}-{_attempt(path)}"
     path.rename(final_path)
-    _fsync(path.parent)
+    flush(path.parent)
     return Generation(final_path, cycle, text)
 
 

@@ -24,6 +24,7 @@ from entropic.engine.cluster_common import LOOPBACK
 from entropic.engine.cluster_lost import AnyWorker
 from entropic.engine.cluster_settings import QUIET_SECONDS, START_SECONDS, cluster_settings
 from entropic.engine.cluster_signals import LastOrders, deaf
+from entropic.engine.cluster_spans import scheduler_extensions
 from entropic.engine.cluster_start import Session, start_cluster
 from entropic.engine.executor import Executor, SerialExecutor
 from entropic.engine.owners import share_out
@@ -331,7 +332,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
                     # None would not mean none: the HTTP servers of scheduler and worker would bind every address.
                     dashboard_address=f"{LOOPBACK}:0",
                     worker_dashboard_address=f"{LOOPBACK}:0",
-                    scheduler_kwargs={"dashboard": where.dashboard},
+                    scheduler_kwargs={"dashboard": where.dashboard, "extensions": scheduler_extensions()},
                     memory_limit=0,
                     silence_logs=50,
                 )

@@ -9,6 +9,7 @@ from distributed.deploy.spec import SpecCluster
 from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
+from entropic.engine.cluster_spans import scheduler_extensions
 
 __all__ = ["CLOSE_SECONDS", "LOOPBACK", "POLL_SECONDS", "newest_log", "present", "scheduler_options", "tail"]
 
@@ -26,6 +27,7 @@ def scheduler_options(cluster: ClusterFile, host: str, security: Security | None
         "protocol": "tls://" if security else "tcp://",
         "security": security,
         "dashboard": cluster.network.dashboard,
+        "extensions": scheduler_extensions(),
         "dashboard_address": f"{LOOPBACK}:0",  # None would not mean none
     }
 

@@ -11,6 +11,8 @@ QUIET_SECONDS = 45.0  # without a sign of any worker, before giving up: within a
 WORKER_SETTINGS: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.limit": "60s",
+    # By default the last thousand messages of every connection are remembered, tasks with their arguments and all.
+    "distributed.admin.low-level-log-length": 10,
     # Workers keep the memory that they use over and over: by default they give it back, and fetch every page anew.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 256 << 20,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,

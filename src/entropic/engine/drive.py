@@ -213,6 +213,16 @@ class Drive:
 
     # -- segments --
 
+    def _faces(self, segment: Segment) -> tuple[dict[int, Any], dict[int, Any]]:
+        """What blocks before and behind give to those whose pairs the first layer mixes, by receiver."""
+        before, after = {}, {}
+        if segment.crossing is not None:
+            axis = self.grid.lattice.layer_axis(segment.crossing)
+            for low, high in self.grid.crossed(segment.crossing):
+                before[high] = self.submit("face", low, _face, self.states[low], axis, True)
+                after[low] = self.submit("face", high, _face, self.states[high], axis, False)
+        return before, after
+
     def _submit(
         self,
         segment: Segment,
@@ -220,16 +230,11 @@ class Drive:
         dealt: Callable[[int], tuple[Deal, ...]],
     ) -> list[Any]:
         """Submit a segment; returns small results that are there once the segment before is done."""
-        grid, axis, waits = self.grid, segment.axis, segment.waits
-        faces: dict[tuple[int, bool], Any] = {}
+        grid, waits = self.grid, segment.waits
         deals: dict[int, list[Deal]] = {}
         sent: dict[int, list[Any]] = {}
         supplies: dict[int, Supply] = {}
-        if axis is not None:
-            for block in grid.blocks:
-                for last in (False, True):
-                    handle = self.submit("face", block.number, _face, self.states[block.number], axis, last)
-                    faces[block.number, last] = handle
+        before, after = self._faces(segment)
         if waits is not None and waits.stage is Stage.TRADE:
             picked = dealt(waits.cycle)
             deals = self._dealt(picked)
@@ -239,19 +244,29 @@ class Drive:
         elif waits is not None:
             supplies = self._supplies(waits.cycle)
         agreed = waits is not None and waits.stage is not Stage.SORT  # then all blocks were waited for already
-        marks = list(faces.values()) or ([] if agreed else self.each("done", _done))
+        marks = [*before.values(), *after.values()]
+        if not agreed:
+            silent = {block.number for block in grid.blocks} - before.keys() - after.keys()  # they give no face
+            marks += [self.submit("done", number, _done, self.states[number]) for number in sorted(silent)]
         new = []
         for block in grid.blocks:
-            before = after = None
-            if axis is not None:
-                before = faces[grid.neighbour(block.number, axis, -1), True]
-                after = faces[grid.neighbour(block.number, axis, 1), False]
             number = block.number
             given = Inputs(deals=tuple(deals.get(number, ())), supply=supplies.get(number))
             state, others, reader = self.states[number], sent.get(number, []), more(block) if more else None
             new.append(
                 self.submit(
-                    "block", number, _step, state, block, segment, self.rules, given, before, after, others, reader
+                    "block",
+                    number,
+                    _step,
+                    state,
+                    block,
+                    segment,
+                    self.rules,
+                    given,
+                    before.get(number),
+                    after.get(number),
+                    others,
+                    reader,
                 )
             )
         self.replace(new)

@@ -19,6 +19,7 @@ from distributed.security import Security
 from entropic.engine.cluster import DaskExecutor, silence_logs
 from entropic.engine.cluster_common import LOOPBACK
 from entropic.engine.cluster_settings import cluster_settings
+from entropic.engine.cluster_spans import scheduler_extensions
 from entropic.errors import ClusterError
 
 __all__ = ["hive"]
@@ -73,7 +74,7 @@ def hive(workers: int, processes: int) -> Iterator[DaskExecutor]:
                 host=LOOPBACK,
                 security=security,
                 dashboard_address=f"{LOOPBACK}:0",
-                scheduler_kwargs={"dashboard": False},
+                scheduler_kwargs={"dashboard": False, "extensions": scheduler_extensions()},
                 silence_logs=50,
             )
         except Exception as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -81,35 +85,30 @@ def exchange_block(
     heat -= upward
     heat[_rows(axis, slice(1, None))] += upward[_rows(axis, slice(-1))]
 
-    def seam(low: Sites, high: Sites, low_coordinate: int) -> tuple[Sites, Sites]:
-        low, high = low.copy(), high.copy()
-        _seam(low, high, block, axis, low_coordinate, layer, seed, inverse)
-        return low, high
-
     last = (stop - 1) in lower
     first = (start - 1) % extent in lower
     whole = stop - start == extent
     top, bottom = _plane(axis, stop - start - 1), _plane(axis, 0)
     end = (stop - start) // region - 1
-    if last and (whole or after is not None):
-        own = np.ascontiguousarray(array[top])
-        other = np.ascontiguousarray(array[bottom]) if whole else after
-        assert other is not None
-        new, far = seam(own, other, stop - 1)
-        tally(own, end, -1)
-        tally(new, end, 1)
-        array[top] = new
-        if whole:
-            tally(other, 0, -1)
-            tally(far, 0, 1)
-            array[bottom] = far
+    mix = partial(_seam, block=block, axis=axis, layer=layer, seed=seed, inverse=inverse)
+    if last and whole:
+        with _own(array, top) as low, _own(array, bottom) as high:
+            tally(low, end, -1)
+            tally(high, 0, -1)
+            mix(low, high, stop - 1)
+            tally(low, end, 1)
+            tally(high, 0, 1)
+    elif last and after is not None:
+        with _own(array, top) as low:
+            tally(low, end, -1)
+            mix(low, after.copy(), stop - 1)
+            tally(low, end, 1)
     if first and not whole:
         assert before is not None
-        own = np.ascontiguousarray(array[bottom])
-        _, new = seam(before, own, (start - 1) % extent)
-        tally(own, 0, -1)
-        tally(new, 0, 1)
-        array[bottom] = new
+        with _own(array, bottom) as high:
+            tally(high, 0, -1)
+            mix(before.copy(), high, (start - 1) % extent)
+            tally(high, 0, 1)
     if baths is not None and axis == 4 - lattice.axes:
         for end, (mean, x, alone) in enumerate(
             ((baths[0], 0, layer % 2 == 1), (baths[1], extent - 1, (extent - 1) % 2 == layer % 2))
@@ -192,8 +191,17 @@ def _inside(
         exchange_runs_anew(old.reshape(seen), array.reshape(seen), *given)
 
 
+@contextmanager
+def _own(array: Sites, at: tuple[slice, ...]) -> Iterator[Sites]:
+    """A plane of a block to be changed: contiguous, the plane itself where it is."""
+    plane = np.ascontiguousarray(array[at])
+    yield plane
+    if not np.may_share_memory(plane, array):
+        array[at] = plane
+
+
 def _seam(
-    low: Sites, high: Sites, block: Block, axis: int, coordinate: int, layer: int, seed: int, inverse: bool
+    low: Sites, high: Sites, coordinate: int, block: Block, axis: int, layer: int, seed: int, inverse: bool
 ) -> None:
     """Mix two contiguous planes in place; ``coordinate`` is that of the lower one."""
     lattice = block.lattice

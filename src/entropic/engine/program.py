@@ -16,10 +16,10 @@ from typing import final
 from entropic.config import Config
 from entropic.lattice import BlockGrid
 
-__all__ = ["LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
+__all__ = ["LONGEST", "LayerStep", "Operation", "Segment", "Stage", "Step", "program", "segments"]
 
 
-_LONGEST = 8  # cycles of a segment: whoever asks a run to stop does not wait longer
+LONGEST = 8  # cycles of a segment: whoever asks a run to stop does not wait longer
 
 
 class Stage(Enum):
@@ -61,14 +61,14 @@ class Segment:
 
     Attributes
     ----------
-    axis : int or None
-        Of the seams that the first operation, a layer, crosses.
+    crossing : int or None
+        Number of the first operation, if it is a layer that crosses seams.
     waits : Step or None
         The first operation, if it needs more of other blocks than faces.
     """
 
     operations: tuple[Operation, ...]
-    axis: int | None = None
+    crossing: int | None = None
     waits: Step | None = None
 
     @property
@@ -80,7 +80,7 @@ class Segment:
         """The segment up to the end of the first cycle that ends in it."""
         for number, step in enumerate(self.operations):
             if isinstance(step, Step) and step.stage is Stage.CLOSE:
-                return Segment(self.operations[: number + 1], self.axis, self.waits)
+                return Segment(self.operations[: number + 1], self.crossing, self.waits)
         return self
 
 
@@ -113,7 +113,7 @@ def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bo
         waiting.add(Stage.SORT)
     crossing = {n: bool(grid.seam_sites(n)) for n in range(2 * grid.lattice.axes)}
     held: list[Operation] = []
-    axis: int | None = None
+    layer: int | None = None
     waits: Step | None = None
     for step in program(config, first, last, inverse):
         if isinstance(step, LayerStep):
@@ -121,13 +121,13 @@ def segments(grid: BlockGrid, config: Config, first: int, last: int, inverse: bo
         else:
             alone = step.stage not in waiting
         closed = Segment(tuple(held)).closed
-        if not alone or len(closed) == _LONGEST:
+        if not alone or len(closed) == LONGEST:
             if held:
-                yield Segment(tuple(held), axis, waits)
-            held, axis, waits = [], None, None
+                yield Segment(tuple(held), layer, waits)
+            held, layer, waits = [], None, None
         if not alone:
-            axis = grid.lattice.layer_axis(step.layer) if isinstance(step, LayerStep) else None
+            layer = step.layer if isinstance(step, LayerStep) else None
             waits = step if isinstance(step, Step) else None
         held.append(step)
     if held:
-        yield Segment(tuple(held), axis, waits)
+        yield Segment(tuple(held), layer, waits)

@@ -143,6 +143,9 @@ def _speed(performance: Mapping[str, Any]) -> Iterator[tuple[Cell, ...]]:
         "blocks": "blocks",
         "tasks": "tasks",
         "peak_bytes": "bytes of memory at most",
+        "checkpoints": "checkpoints",
+        "checkpoint_seconds": "seconds that they took",
+        "books_seconds": "seconds that books, series and tape took",
     }
     for key, label in labels.items():
         if key in performance:

@@ -51,7 +51,7 @@ def warm_up(cell: Cell, executor: Executor, memory: int, scratch: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     try:
         plan = plan_of(config, cell.layout, memory, cell.chunks)
-        computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch)
+        computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch_limit)
         try:
             computer.run()
         finally:
@@ -172,7 +172,7 @@ def _run(
     config = cell.config
     plan = plan_of(config, cell.layout, memory, cell.chunks)
     watch = _Watch(executor, config.run.cycles, stop)
-    computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch, watch.observer())
+    computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch_limit, watch.observer())
     watch.computer = computer
     try:
         summary = computer.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 import threading
 from collections.abc import Callable
 from importlib.resources import files
@@ -24,6 +25,7 @@ __all__ = ["LiveServer"]
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 20.0
+_SECRET_BYTES = 24
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
 
@@ -95,7 +97,7 @@ class LiveServer:
     Attributes
     ----------
     address : str
-        Of the page, once entered.
+        Of the page, once entered; whoever does not know it finds nothing.
 
     Raises
     ------
@@ -119,8 +121,10 @@ class LiveServer:
     async def _serve(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         given = {"watched": lambda: self._watch}
+        home = f"/{secrets.token_urlsafe(_SECRET_BYTES)}/"  # loopback is open to all users of this machine
         application = Application(
-            [(r"/", _Page), (r"/state\.json", _State, given), (r"/field\.json", _Field, given)], log_function=_quiet
+            [(home, _Page), (home + r"state\.json", _State, given), (home + r"field\.json", _Field, given)],
+            log_function=_quiet,
         )
         server = HTTPServer(application)
         try:
@@ -130,7 +134,7 @@ class LiveServer:
             self._ready.set()
             return
         server.add_sockets(sockets)
-        self.address = f"http://{_LOOPBACK}:{sockets[0].getsockname()[1]}/"
+        self.address = f"http://{_LOOPBACK}:{sockets[0].getsockname()[1]}{home}"
         self._ready.set()
         await self._end.wait()
         server.stop()

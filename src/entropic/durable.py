@@ -1,0 +1,42 @@
+"""Files that are on disk: whole or not at all, and still there after a loss of power."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["flush", "whole"]
+
+
+def flush(path: Path) -> None:
+    """Have a file's content, or a directory's entries, on disk.
+
+    Raises
+    ------
+    OSError
+        The disk says that it could not.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that shall be at ``path`` whole or not at all: flushed to disk and renamed in the end.
+
+    Flushed before it is renamed: some file systems (XFS) keep the new name and lose the content otherwise, and the
+    older file with it.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        flush(temporary)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # a disk that is full shall not be kept full by it
+        raise
