@@ -23,9 +23,9 @@ LAYOUTS = (
     ("--workers", "1", "--threads", "2", "--chunks", "4,1"),
     ("--workers", "1", "--threads", "1", "--chunks", "1,2"),
 )
-OPENING = [Point("start"), Point("opening"), Point("checkpoint begins"), Point("blocks written")]
+OPENING = [Point("driver starts"), Point("opening to write"), Point("checkpoint begins"), Point("blocks written")]
 CHAIN = [
-    Point("books", cycle=10),
+    Point("books to append", cycle=10),
     Point("books appended", signal.SIGSEGV, cycle=20),
     Point("series appended", cycle=30),
     Point("checkpoint begins", signal.SIGABRT, cycle=50),
