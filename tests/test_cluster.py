@@ -29,6 +29,7 @@ from entropic.errors import ClusterError, StoreError
 from entropic.reversal import reverse
 from entropic.store import RunStore
 from test_scheduler_dies import cluster
+from waiting import until
 
 CHUNKS = (1, 2)  # 4 × 2 blocks, seams along both axes
 
@@ -248,16 +249,30 @@ def test_a_result_that_went_with_its_worker_is_computed_again() -> None:
         assert second != first
 
 
+def test_tasks_whose_worker_went_go_to_whoever_comes() -> None:
+    """When a worker goes and leaves no other, those that are ready wait for it alone, as distributed has it."""
+    options = {"dashboard_address": None, "memory_limit": 0, "threads_per_worker": 1}
+    with LocalCluster(processes=False, n_workers=1, **options) as local, Client(local) as client:
+        executor = DaskExecutor(client)
+        executor.hold(1)
+        local.scale(0)
+        until(lambda: not executor._info(), 30)
+        handle = executor.submit("pid-1", 0, os.getpid)
+        until(lambda: client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.unrunnable)) == 1, 30)
+        local.scale(1)
+        assert executor.gather([handle]) == [os.getpid()]
+
+
 def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are waited for, since a scheduler that has just started has none yet; but not for ever."""
-    monkeypatch.setattr(engine_cluster, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(engine_cluster, "START_SECONDS", 1.0)
     options = {"dashboard_address": None, "memory_limit": 0}
     with LocalCluster(processes=False, n_workers=0, **options) as local:
         place = Where(workers=0, threads=0, scheduler=local.scheduler_address)
         with pytest.raises(ClusterError, match="no workers") as caught, connect(place):
             pass
         assert caught.value.exit_code == 4 and "dask worker" in caught.value.remedy
-        monkeypatch.setattr(engine_cluster, "QUIET_SECONDS", 60.0)
+        monkeypatch.setattr(engine_cluster, "START_SECONDS", 60.0)
         late = threading.Timer(0.5, local.scale, (1,))
         late.start()
         with connect(place) as executor:

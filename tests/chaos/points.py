@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, final
 
 VARIABLE = "ENTROPIC_CHAOS"
+NOTES = "ENTROPIC_CHAOS_NOTES"  # a directory in which workers note each task that they begin
 _CYCLE = re.compile(r"(?:\.tmp|cycle)-(\d{9})")
 
 
@@ -132,12 +133,12 @@ def _in_driver(points: Points) -> None:
     from entropic import computer
     from entropic.store import RunStore
 
-    _before(points, RunStore, "write_opening", "opening", lambda *_: 0)
+    _before(points, RunStore, "write_opening", "opening to write", lambda *_: 0)
     _before(points, computer, "begin", "checkpoint begins", lambda directory, cycle, grid: cycle)
     _before(points, computer, "commit", "blocks written", lambda path, cycle, *_: cycle)
     _after(points, computer, "commit", "committed", lambda path, cycle, *_: cycle)
     _after(points, computer, "prune", "pruned", lambda directory: max(map(_told, directory.glob("cycle-*"))))
-    _before(points, RunStore, "append_books", "books", lambda store, ledger: ledger.first)
+    _before(points, RunStore, "append_books", "books to append", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_books", "books appended", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_series", "series appended", lambda store, *_: _newest(store))
     _after(points, RunStore, "restore", "put back", lambda store, generation: generation.cycle)
@@ -148,8 +149,22 @@ def _newest(store: Any) -> int:
     return max(map(_told, store.checkpoints.glob("cycle-*")), default=0)
 
 
+@final
+class _Noting:
+    """A plugin of a worker."""
+
+    def __init__(self, place: Path) -> None:
+        self._file = (place / f"notes-{os.getpid()}").open("w", buffering=1)
+
+    def transition(self, key: Any, start: str, finish: str, **named: Any) -> None:
+        if finish == "executing":
+            self._file.write(json.dumps(key) + "\n")
+
+
 def dask_setup(worker: Any) -> None:
     """Called by Dask in a worker that starts."""
+    if place := os.environ.get(NOTES):
+        worker.plugins["notes"] = _Noting(Path(place))
     points = Points(Path(os.environ[VARIABLE]))
     points.come("start", 0)
     _in_workers(points)
@@ -159,7 +174,7 @@ if __name__ == "__main__":
     from entropic.cli import main
 
     here = Points(Path(os.environ[VARIABLE]))
-    here.come("start", 0)
+    here.come("driver starts", 0)
     _in_driver(here)
     sys.argv[0] = "entropic"
     main()

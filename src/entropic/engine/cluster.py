@@ -16,7 +16,7 @@ from typing import Any, final
 import dask
 import psutil
 from dask.utils import parse_timedelta
-from distributed import Client, Future, LocalCluster, wait
+from distributed import Client, Future, LocalCluster, SchedulerPlugin, wait
 from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
@@ -38,7 +38,6 @@ _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _WAIT_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
 _RENEW_SECONDS = 10.0  # that the guard of a silent worker has to end it and start another
-_GATHER_SECONDS = 600.0  # for results that are ready to arrive
 _URGENT = (
     "claim",
     "contact",
@@ -56,6 +55,27 @@ def _answering() -> Iterator[None]:
         yield
     except (CancelledError, OSError) as error:  # timeouts and closed connections are OSErrors
         raise ClusterError(f"the scheduler is gone ({type(error).__name__}).", _RESTART) from error
+
+
+def _tell(client: Client, plugin: SchedulerPlugin) -> None:
+    """Register a plugin with a scheduler that may have stopped."""
+
+    async def register() -> None:
+        await client.register_plugin(plugin)
+
+    with _answering():
+        client.sync(register, callback_timeout=_ANSWER_SECONDS)
+
+
+def _await_worker(client: Client) -> None:
+    """Wait for the first worker, which may still be starting; not for ever, as `wait_for_workers` where the scheduler stops."""
+    assert client.scheduler is not None
+    end = time.monotonic() + START_SECONDS
+    with _answering():
+        while time.monotonic() < end:
+            if client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_SECONDS)["workers"]:
+                return
+            time.sleep(_WAIT_SECONDS)
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -78,7 +98,7 @@ class DaskExecutor:
     Parameters
     ----------
     quiet : float
-        Seconds without a sign of any worker to bear.
+        Seconds to bear without a sign of any worker, or without any work being done.
     tend : callable
         Called now and then while we wait; may start workers, and may raise.
     """
@@ -94,8 +114,7 @@ class DaskExecutor:
         self.address = dashboard
         self._quiet, self._tend = quiet, tend
         self._owners: list[str] = []
-        with _answering():
-            client.register_plugin(AnyWorker())
+        _tell(client, AnyWorker())
         self._addresses = self._workers()
         info = self._info()
         self.workers = self.present = len(self._addresses)
@@ -159,12 +178,9 @@ class DaskExecutor:
 
         # In the background: a result may wait for a worker that was stopped, and somebody has to see that.
         arriving = asyncio.run_coroutine_threadsafe(arrive(), self.client.loop.asyncio_loop)
-        end = time.monotonic() + _GATHER_SECONDS
         try:
             while not futures.wait([arriving], _WAIT_SECONDS).done:
                 self._look_now_and_then()
-                if time.monotonic() > end:
-                    raise ClusterError(f"results do not arrive within {_GATHER_SECONDS:.0f} s.", _RESTART)
             with _answering():
                 return arriving.result()
         except EntropicError:
@@ -181,7 +197,10 @@ class DaskExecutor:
             with _answering(), suppress(TimeoutError), self.client.as_current():  # `wait` asks for the current client
                 wait(waiting, timeout=_WAIT_SECONDS)
             self._require_sound(waiting)
-            waiting = [f for f in waiting if f.status != "finished"]
+            left = [f for f in waiting if f.status != "finished"]
+            if len(left) < len(waiting):
+                self._silence.works()
+            waiting = left
             poll()
             self._look_now_and_then()
 
@@ -209,8 +228,15 @@ class DaskExecutor:
         if addresses:
             self._settle(addresses)
         self._silence.look({address: float(worker["last_seen"]) for address, worker in info.items()}, time.monotonic())
+        if not info or any(worker["metrics"]["task_counts"].get("executing") for worker in info.values()):
+            self._silence.works()
         if self._silence.of_all > self._quiet:
             raise ClusterError("the cluster has lost all its workers.", "start workers, then run 'entropic resume'")
+        if self._silence.of_work > self._quiet:
+            raise ClusterError(
+                f"the workers are there, but none has computed anything for {self._silence.of_work:.0f} s.",
+                "see their logs (one may be out of memory), start them anew, then run 'entropic resume'",
+            )
         if silent := self._silence.newly_silent():
             self._renew(silent)
 
@@ -305,8 +331,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     """
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
-            with _answering(), suppress(TimeoutError):  # workers may still be starting
-                client.wait_for_workers(1, timeout=START_SECONDS)
+            _await_worker(client)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     if where.cluster is not None:

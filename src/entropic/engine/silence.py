@@ -1,4 +1,4 @@
-"""How long workers have shown no sign of life."""
+"""How long workers have shown no sign of life, or of work."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import final
 
 __all__ = ["Silence"]
 
-_LEAST_SECONDS = 20.0  # workers speak twice a second where they are few
+_LEAST_SECONDS = 30.0  # workers speak twice a second where they are few
 _SECONDS_A_WORKER = 0.05  # ten times by how much rarer Dask has each speak where they are many
 _STEP_SECONDS = 5.0  # that may pass between two looks; if it was more, this process was stopped itself, or was busy
 
@@ -22,10 +22,13 @@ class Silence:
     ----------
     of_all : float
         Seconds since any worker was heard of.
+    of_work : float
+        Seconds since `works` was called: workers may be heard of, and yet not get on (one that cannot allocate what it
+        needs to send a result is asked for it for ever).
     """
 
     def __init__(self) -> None:
-        self._clock = self._any = 0.0
+        self._clock = self._any = self._work = 0.0
         self._last_look: float | None = None
         self._heard: dict[str, tuple[float, float]] = {}  # of each worker, the scheduler's time and ours
         self._reported: set[str] = set()
@@ -33,6 +36,14 @@ class Silence:
     @property
     def of_all(self) -> float:
         return self._clock - self._any
+
+    @property
+    def of_work(self) -> float:
+        return self._clock - self._work
+
+    def works(self) -> None:
+        """Something is, or was, computed."""
+        self._work = self._clock
 
     def look(self, seen: Mapping[str, float], now: float) -> None:
         """Take note of when the scheduler last heard of each worker, by its clock; ``now``: by ours."""
