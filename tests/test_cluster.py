@@ -174,8 +174,16 @@ def test_a_tls_cluster_by_scheduler_file(
             assert executor.workers == 2
             assert digests(executor, tmp_path / "run") == expected
         monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 1.0)
-        with pytest.raises(ClusterError), connect(Where(workers=0, threads=0, scheduler=str(file))):
-            pass
+        foreign = tls_files(tmp_path / "foreign")
+        strange = {**tls, "distributed.comm.tls.client.cert": foreign.tls_client_cert}
+        strange |= {"distributed.comm.tls.client.key": foreign.tls_client_key}
+        for credentials in ({}, strange, {**strange, "distributed.comm.tls.ca-file": foreign.tls_ca_file}):
+            with (
+                dask.config.set(credentials),
+                pytest.raises(ClusterError),
+                connect(Where(workers=0, threads=0, scheduler=str(file))),
+            ):
+                pass
 
 
 def dead_address() -> str:
