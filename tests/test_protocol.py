@@ -431,10 +431,10 @@ def test_the_audit_runs_no_protocol(original: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="as it was written"):
         cli.main(["audit", str(path)], standalone_mode=False)
     for load in (reverse, EntropicComputer.resume):
-        with pytest.raises(StoreError, match="was changed"):
+        with pytest.raises(StoreError, match=r"was changed|as it was written"):
             load(path)
     (path / "protocol.py").unlink()
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match="as it was written"):
         reverse(path)
     assert not broken(path) and not (tmp_path / "told").exists()
 

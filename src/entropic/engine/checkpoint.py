@@ -252,22 +252,26 @@ def read_sites(path: Path, where: tuple[slice, ...]) -> NDArray[np.generic]:
         The run went on and dropped the generation, or a chunk is not as it was written.
     """
     remedy = "ask for the field anew: a run keeps its two newest checkpoints"
-    with reading(path, remedy):
-        _require_chunks(path, ("zarr.json",))
-        array = zarr.open_group(path / FIELD, mode="r")["quanta"]
-        ranges = [range(s.start // n, -(-s.stop // n)) for s, n in zip(where, array.chunks, strict=True)]  # type: ignore[union-attr]
-        _require_chunks(path, ("/".join(["c", *map(str, chunk)]) for chunk in itertools.product(*ranges)))
-        sites = np.asarray(array[where])  # type: ignore[index]
+    try:
+        with reading(path, remedy):
+            _require_chunks(path, ("zarr.json",))
+            array = zarr.open_group(path / FIELD, mode="r")["quanta"]
+            ranges = [range(s.start // n, -(-s.stop // n)) for s, n in zip(where, array.chunks, strict=True)]  # type: ignore[union-attr]
+            _require_chunks(path, ("/".join(["c", *map(str, chunk)]) for chunk in itertools.product(*ranges)))
+            sites = np.asarray(array[where])  # type: ignore[index]
+    except StoreError:
+        if path.is_dir():
+            raise
     if not path.is_dir():  # zarr takes chunks that are missing for zeros
         raise StoreError(f"{path} is gone.", remedy)
     return sites
 
 
 def _require_chunks(generation: Path, names: Iterable[str]) -> None:
-    """These files of the field must be as they were written, if the generation is still there."""
+    """These files of the field must be as they were written."""
     files = read_manifest(generation)["files"]
     for name in names:
-        if not holds(generation, f"{FIELD}/quanta/{name}", files) and generation.is_dir():
+        if not holds(generation, f"{FIELD}/quanta/{name}", files):
             found = f"{generation / FIELD / 'quanta' / name} is not as it was written"
             raise StoreError(f"{found}.", "go on from another checkpoint: entropic resume")
 
