@@ -19,7 +19,7 @@ from entropic.config import Config
 from entropic.engine.checkpoint import generations
 from entropic.machines.trade_log import ORDER_COLUMNS, TRADE_COLUMNS
 from entropic.records import FLOW_COLUMNS
-from test_audit import bump, caught, copy, edit, made_of, originals, reseal
+from test_audit import bump, caught, copy, edit, forge, made_of, originals, reseal
 
 __all__ = ["copy", "originals"]  # fixtures
 
@@ -96,6 +96,7 @@ def test_a_trade_kept_secret(tmp_path: Path) -> None:
         ("gear_heat", "int64", 0),
     ):
         books.create_array(name, data=np.full(shape, blank, kind))
+    forge(tmp_path / "run")
     (first,) = (law for law in audit(tmp_path / "run") if law.name == "first law")
     assert not first.holds and "order books" in first.detail
 

@@ -31,6 +31,7 @@ from entropic.ledger import Ledger
 from entropic.machines.landauer import LandauerEngine
 from entropic.reversal import _digest, reverse
 from entropic.store import RunStore, StoreBusyError, StoreExistsError
+from test_audit import forge
 from test_lattice import draw_grid
 
 CYCLES = 9
@@ -342,6 +343,9 @@ def test_reversal(tmp_path: Path) -> None:
     assert back.digest_reached == back.digest_start
     for part in (tmp_path / "run" / "tape").glob("000000001-*"):
         shutil.rmtree(part)
+    with pytest.raises(StoreError, match="as it was written"):
+        reverse(tmp_path / "run")
+    forge(tmp_path / "run")
     back = reverse(tmp_path / "run")
     assert not back.restored and not back.tape_kept
     assert back.digest_reached != back.digest_start

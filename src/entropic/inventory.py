@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,11 +19,13 @@ from typing import Any, NamedTuple, final
 from entropic.durable import flush
 from entropic.errors import StoreError
 
-__all__ = ["Facts", "Inventory", "Line", "Survey", "facts_of", "sealed_lines"]
+__all__ = ["Facts", "Inventory", "Line", "Survey", "facts_of", "file_facts", "sealed_lines"]
 
 LOG = "inventory.jsonl"
 ASIDE = "before"
 TAPE = "tape"
+CONFIG = "config.toml"
+_CYCLES = re.compile(rb"^cycles = \d+$", re.MULTILINE)
 _GROWING = ("books.zarr", "flows.zarr", "opening.zarr", "orders.zarr", "series.zarr", TAPE, "trades.zarr")
 _DERIVED = (
     "series.zarr/",
@@ -74,7 +77,10 @@ def facts_of(content: bytes | bytearray | memoryview) -> Facts:
     return Facts(memoryview(content).nbytes, hashlib.sha256(content).hexdigest())
 
 
-def _file_facts(path: Path) -> Facts:
+def file_facts(path: Path) -> Facts:
+    """Of a configuration all but how many cycles it asks for: that is for its owner to change before a resume."""
+    if path.name == CONFIG:
+        return facts_of(_CYCLES.sub(b"cycles =", path.read_bytes()))
     with path.open("rb") as file:
         return Facts(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -153,7 +159,7 @@ class Inventory:
 
     def note(self, path: Path, facts: Facts | None = None) -> None:
         """A file was written, with this content (None: look)."""
-        self._noted[str(path.relative_to(self.run))] = facts or _file_facts(path)
+        self._noted[str(path.relative_to(self.run))] = facts or file_facts(path)
 
     def protect(self) -> None:
         """Keep aside what the next cycles are likely to replace: the ends of what the last ones wrote."""
@@ -248,7 +254,9 @@ class Inventory:
         try:
             if os.path.realpath(path) != os.path.join(os.path.realpath(self.run), name) or not path.is_file():
                 return False
-            return path.stat().st_size == facts.bytes and (not look or _file_facts(path) == facts)
+            if name != CONFIG and path.stat().st_size != facts.bytes:
+                return False
+            return not look or file_facts(path) == facts
         except OSError:
             return False
 

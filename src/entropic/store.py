@@ -20,7 +20,7 @@ from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
 from entropic.durable import flush, whole
 from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
 from entropic.errors import ResourceError, StoreError, UsageError
-from entropic.inventory import Inventory, facts_of, sealed_lines
+from entropic.inventory import Inventory, file_facts, sealed_lines
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
@@ -251,7 +251,7 @@ class RunStore:
         path = self.path / name
         first = next(iter(sealed_lines(self.path)), None)
         with reading(path):
-            changed = first is not None and first.files.get(name) != facts_of(path.read_bytes())
+            changed = first is not None and first.files.get(name) != file_facts(path)
         if changed:
             raise StoreError(f"{path} is not as it was written.", "restore it from a copy, or run again")
 

@@ -25,6 +25,7 @@ from entropic.computer import EntropicComputer
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError
 from entropic.field import open_run
+from entropic.inventory import CONFIG, file_facts
 from entropic.status import status_of
 from entropic.store import RunStore
 from test_cli_fuzz import entropic_
@@ -188,7 +189,7 @@ def test_every_file_every_damage(made: Made, full: bool, tmp_path: Path, injecte
     readers = [*READERS, "resume"]
     for number, (name, how) in enumerate(pairs(made, full)):
         spoil(how, name, source)
-        if not changed(name, source):
+        if not changed(name, source) or only_cycles(name, source):
             continue
         for reader in {readers[number % 6], readers[(number // 12 + number) % 6]}:
             started = time.monotonic()
@@ -208,6 +209,25 @@ def test_every_file_every_damage(made: Made, full: bool, tmp_path: Path, injecte
 
 
 @pytest.mark.parametrize("how", DAMAGES)
+def only_cycles(name: Path, source: Source) -> bool:
+    """Whether the change is one that the configuration's owner may make."""
+    file = source.run / name
+    if name.name != CONFIG or not file.is_file() or file.is_symlink():
+        return False
+    return file_facts(file) == file_facts(source.sound / name)
+
+
+def test_how_far_to_go_may_be_changed(made: Made) -> None:
+    """Of the configuration nothing else: a run goes on as it began."""
+    run = copied(made.source.sound, made.source.run)
+    text = (run / "config.toml").read_text()
+    assert f"cycles = {CYCLES}\n" in text
+    (run / "config.toml").write_text(text.replace(f"cycles = {CYCLES}\n", f"cycles = {CYCLES + 1}\n"))
+    assert finished(EntropicComputer.resume(run))["totals"]["cycles"] == CYCLES + 1
+    RunStore.open(run).require_files()
+    assert all(law.holds for law in audit(run))
+
+
 def test_no_checkpoint_is_sound(how: str, made: Made, full: bool, injected: Recorder) -> None:
     """A file of each is damaged: nothing is left to go on from, and that is said."""
     source = made.source
