@@ -66,6 +66,12 @@ def test_tasks_of_long_runs_are_not_counted_one_by_one() -> None:
     assert tasks(10**5) == 10**5 * tasks(1)
 
 
+def test_layers_beyond_number_are_not_counted_one_by_one() -> None:
+    """Four of six layers of a turn cross a seam of a field cut along two axes; one of six where it is cut along one."""
+    few, many = (make_plan(configure(5, relax={"layers": n}), 1, 1, 4 * GIB, CUT, True).tasks for n in (600, 2**31 - 1))
+    assert many == pytest.approx(few / 600 * 2**31, rel=0.05)
+
+
 def epochs(workers: int = 1, **run: float) -> tuple[int, int, float]:
     config = Config.from_mapping(
         {"field": {"shape": [64] * 4, "regions": [4, 4, 4, 1]}, "run": {"cycles": 10**6, **run}}

@@ -36,6 +36,7 @@ EPOCH_SHARE = 0.1  # of the memory, for the books and the tape of the cycles bet
 DRIVER_MEMORY = 16 << 30  # where more is there in all, it is the workers'
 BOOKS_COPIES = 3  # of an epoch's books: in the blocks, as they reach the driver, in its ledger
 COUNTED_CYCLES = 2000  # whose tasks are counted one by one; those of longer runs are like them
+COUNTED_LAYERS = 20_000  # likewise
 MAX_BLOCKS = 1 << 16  # a scheduler holds several tasks a block
 
 
@@ -109,8 +110,8 @@ def _segment_tasks(grid: BlockGrid, segment: Segment) -> int:
 def _tasks(grid: BlockGrid, config: Config, epoch: int) -> int:
     """All tasks of a run that writes a checkpoint every ``epoch`` cycles."""
     blocks, cycles = len(grid.blocks), config.run.cycles
-    counted = min(cycles, COUNTED_CYCLES)
-    tasks = 0
+    counted = min(cycles, COUNTED_CYCLES, COUNTED_LAYERS // max(config.relax.layers, 1))
+    tasks = 0 if counted else ceil(_tasks_a_cycle(grid, config) * cycles)
     known: dict[tuple[int | None, Stage | None], int] = {}
     for first in range(1, counted + 1, epoch):
         for segment in segments(grid, config, first, min(first + epoch - 1, counted)):
@@ -121,7 +122,9 @@ def _tasks(grid: BlockGrid, config: Config, epoch: int) -> int:
             tasks += known[kind]
     tape = not config.demon.erase and (config.demon.lift or config.demon.sort)
     closing = ceil(cycles / epoch) * (3 + tape)  # books, tape, write, load
-    return ceil(tasks * cycles / max(counted, 1)) + blocks * (4 + closing)  # before: first, opening, write, load
+    return ceil(tasks * cycles / counted if counted else tasks) + blocks * (
+        4 + closing
+    )  # before: first, opening, write, load
 
 
 def _seconds(grid: BlockGrid, config: Config, slots: int) -> float:
