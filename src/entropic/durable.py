@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["flush", "whole"]
+__all__ = ["flush", "json_text", "whole", "write_json", "write_text"]
 
 
 def flush(path: Path) -> None:
@@ -40,3 +42,19 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)  # a disk that is full shall not be kept full by it
         raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json_text(content, indent))
+
+
+def json_text(content: Mapping[str, Any], indent: int | None) -> str:
+    """A JSON file's text."""
+    return json.dumps(content, indent=indent) + "\n"

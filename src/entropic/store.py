@@ -17,7 +17,7 @@ from entropic import special
 from entropic.columns import grow, largest, opened, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
-from entropic.durable import flush, whole
+from entropic.durable import flush, json_text, whole, write_json, write_text
 from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.inventory import Inventory, file_facts, sealed_lines
@@ -34,9 +34,6 @@ __all__ = [
     "StoreBusyError",
     "StoreExistsError",
     "flow",
-    "whole",
-    "write_json",
-    "write_text",
 ]
 
 _SERIES = (*SERIES, "cycle")
@@ -53,21 +50,6 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
     if not isinstance(array, zarr.Array):
         raise TypeError(f"{name} is not an array")
     return array
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(text, "utf-8")
-
-
-def write_json(path: Path, content: Mapping[str, Any], indent: int | None = 1) -> None:
-    """Write a JSON file whole or not at all."""
-    write_text(path, _json(content, indent))
-
-
-def _json(content: Mapping[str, Any], indent: int | None) -> str:
-    return json.dumps(content, indent=indent) + "\n"
 
 
 @final
@@ -257,7 +239,7 @@ class RunStore:
 
     def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:
         """Write a JSON file beside the newest checkpoint, whole or not at all."""
-        text = _json(content, indent)
+        text = json_text(content, indent)
         self.inventory.amend(name, text.encode())
         write_text(self.path / name, text)
 

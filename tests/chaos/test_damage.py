@@ -208,7 +208,6 @@ def test_every_file_every_damage(made: Made, full: bool, tmp_path: Path, injecte
     assert len(outcomes) > 60
 
 
-@pytest.mark.parametrize("how", DAMAGES)
 def only_cycles(name: Path, source: Source) -> bool:
     """Whether the change is one that the configuration's owner may make."""
     file = source.run / name
@@ -228,6 +227,7 @@ def test_how_far_to_go_may_be_changed(made: Made) -> None:
     assert all(law.holds for law in audit(run))
 
 
+@pytest.mark.parametrize("how", DAMAGES)
 def test_no_checkpoint_is_sound(how: str, made: Made, full: bool, injected: Recorder) -> None:
     """A file of each is damaged: nothing is left to go on from, and that is said."""
     source = made.source

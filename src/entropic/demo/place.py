@@ -12,9 +12,10 @@ from typing import Any, final
 
 from entropic.config import Config
 from entropic.demo.acts import ACTS
+from entropic.durable import write_text
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError, UsageError
-from entropic.store import RunStore, write_text
+from entropic.store import RunStore
 
 __all__ = ["DemoPlaceError", "Standing", "go_on", "keep", "ready", "standing"]
 

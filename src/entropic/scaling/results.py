@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from entropic.durable import whole, write_json, write_text
 from entropic.scaling.store import StudyStore
-from entropic.store import whole, write_json, write_text
 
 __all__ = ["cell_rows", "dataset", "write_results"]
 

@@ -14,6 +14,7 @@ from typing import Any, final
 import psutil
 
 from entropic.computer import Interrupted
+from entropic.durable import write_json
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.hive import hive
 from entropic.errors import ClusterError
@@ -21,7 +22,6 @@ from entropic.provenance import provenance
 from entropic.scaling.cells import TIMED, Cell, Layout, Session, cells_of, sessions_of
 from entropic.scaling.measure import measure, refusal, warm_up
 from entropic.scaling.store import StudyStore
-from entropic.store import write_json
 
 __all__ = ["StudyObserver", "environment", "executor_on", "run_study"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import IO, Any, final
 
 from entropic.config_errors import ConfigError
+from entropic.durable import write_json, write_text
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.scaling.outcome import Outcome
 from entropic.scaling.study import Study
-from entropic.store import StoreBusyError, StoreExistsError, write_json, write_text
+from entropic.store import StoreBusyError, StoreExistsError
 
 __all__ = ["StudyStore"]
 
