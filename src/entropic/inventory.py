@@ -273,6 +273,8 @@ class Inventory:
             (line.end for line in sealed_lines(self.run)), default=0
         )
         beyond = [str(path.relative_to(self.run)) for path in found.extra]
+        # A worker that was stopped and replaced may wake and write a piece of tape once more: the same bits, or the laws tell.
+        beyond = [name for name in beyond if name.split("/")[0] != TAPE]
         wrong = [*found.lost, *found.derived, *found.aside, *beyond, *([] if whole else [LOG])]
         if wrong:
             remedy = _COPY if found.lost else f"run: entropic resume {self.run}"
