@@ -13,7 +13,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from zarr.abc.store import Store
-from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, WrapperStore
 
@@ -120,7 +120,8 @@ def grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ..
             dtype=values.dtype,
             dimension_names=dims,
             attributes=dict(attrs),
-            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle)],
+            # The sum is looked at first: blosc's decoder reads beyond its memory where a chunk's header lies.
+            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle), Crc32cCodec()],
         )
     else:
         assert isinstance(array, zarr.Array)

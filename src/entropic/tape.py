@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from numcodecs import blosc
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 
 from entropic.columns import written
 from entropic.config import Config
@@ -49,7 +49,7 @@ def write_tape(pieces: Iterable[TapePiece], block: Block, path: str, first: int,
             chunks=(1, max(1, min(block.region_count, (1 << 24) // width)), width),
             dtype="uint8",
             dimension_names=("cycle", "region", "byte"),
-            compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle)],
+            compressors=[BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.noshuffle), Crc32cCodec()],
         )
         for piece in pieces:  # unpacked one at a time: a cycle's bits are as many as sites
             bits[piece.cycle - first] = _unpacked(piece, block)

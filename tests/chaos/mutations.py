@@ -127,7 +127,7 @@ def _through_json(content: bytes, rng: random.Random) -> bytes:
     lines = content.splitlines()
     try:
         whole = json.loads(content)
-    except ValueError:  # a line an object, or not what it was any more
+    except (ValueError, RecursionError):  # a line an object, or not what it was any more
         at = rng.randrange(len(lines) or 1)
         if len(lines) < 2:
             return _bytes(content, rng)

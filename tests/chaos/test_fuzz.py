@@ -198,7 +198,7 @@ def test_hostile(
         file = path if path.is_relative_to(tmp_path) else tmp_path / path.name
         file.unlink(missing_ok=True)  # it may have a second name
         file.write_bytes(content)
-        started = time.monotonic()
+        started = time.process_time()
         try:
             target.read(run, file)
             outcomes["read, or taken for what it is not: no error"] += 1
@@ -210,13 +210,13 @@ def test_hostile(
             raise AssertionError(
                 f"{type(error).__name__} {error}: {file.relative_to(tmp_path)}, {content[:3000]!r}"
             ) from error
-        slowest = max(slowest, time.monotonic() - started)
+        slowest = max(slowest, time.process_time() - started)
         if changes_the_run:
             copied(original, run)
         else:
             file.unlink(missing_ok=True)
             file.write_bytes(sound)
-    assert slowest < 60
+    assert slowest < 60  # of work: a machine may stand still
     for outcome, number in outcomes.items():
         injected(Injected(f"hostile file: {target.name}", outcome, number, slowest))
 

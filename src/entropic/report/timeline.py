@@ -37,6 +37,8 @@ def timeline_figure(store: RunStore) -> Figure | None:
         lanes = [places.index((int(w), int(t))) for w, t in zip(columns["worker"], columns["thread"], strict=True)]
         if not len(start) == len(stop) == len(lanes) == len(kinds):
             raise ValueError("columns of different lengths")
+        if not np.isfinite([start, stop]).all():
+            raise ValueError("times that are none")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StoreError(f"{store.path}/timeline.json is damaged: {error}.", "remove it, or run again") from error
     return _figure(places, np.array(lanes, np.int64), start, stop, kinds) if kinds else None
