@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.config import Config
 from entropic.drivers import note_driver
+from entropic.durable import mending
 from entropic.engine.checkpoint import (
     Generation,
     begin,
@@ -146,9 +147,9 @@ def _room(store: RunStore) -> Iterator[None]:
     except OSError as error:
         if is_damage(error):
             raise StoreError(f"{store.path} is damaged: {error}.", "put back what is missing, or run again") from error
-        remedy = f"make room, then go on with: entropic resume {store.path}"
+        remedy = f"{mending(error)}, then go on with: entropic resume {store.path}"
         if not generations(store.checkpoints):
-            remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
+            remedy = f"{mending(error)}, remove {store.path} (it holds no cycle yet), then run again"
         raise ResourceError(f"{store.path}: {error.strerror or error}.", remedy) from error
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["flush", "whole"]
+__all__ = ["flush", "mending", "whole"]
+
+_MENDING = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
+
+
+def mending(error: OSError) -> str:
+    """What to do about a disk that does not take what is written, before it is tried again."""
+    return _MENDING.get(error.errno or 0, "see to the disk")
 
 
 def flush(path: Path) -> None:

@@ -105,13 +105,20 @@ def cut_records(path: Path, cycle: int) -> None:
         if not (path / name).exists():
             continue
         with written(path / name, "r+") as group:
-            known = group.get("cycle")
-            keep = int((np.asarray(known[:]) <= cycle).sum()) if isinstance(known, zarr.Array) else 0
-            sizes = {"matching": keep, "trade": keep, "flow": keep}
-            if keep and name == "flows.zarr":
-                sizes["step"] = int(np.asarray(group["hops"][:keep]).sum())  # type: ignore[index]
-                sizes["routing"] = int((np.asarray(group["routed"][:]) <= cycle).sum())  # type: ignore[index]
+            rows = _rows(group, "cycle", cycle)
+            sizes = {"matching": rows, "trade": rows, "flow": rows}
+            keep = rows
+            if name == "flows.zarr":
+                keep = sizes["routing"] = _rows(group, "routed", cycle)  # cycles in which nothing flowed count, too
+                sizes["step"] = int(np.asarray(group["hops"][:rows]).sum()) if keep else 0  # type: ignore[index]
             for _, array in group.arrays() if keep else ():
                 array.resize((sizes[array.metadata.dimension_names[0]], *array.shape[1:]))  # type: ignore[union-attr,index]
         if keep == 0:  # nothing, or a first writing that was cut short
             shutil.rmtree(path / name)
+
+
+def _rows(group: zarr.Group, name: str, cycle: int) -> int:
+    """Rows up to a cycle; those that were made room for, and never filled, are zeros."""
+    known = group.get(name)
+    cycles = np.asarray(known[:]) if isinstance(known, zarr.Array) else np.zeros(0, np.int64)
+    return int(((cycles > 0) & (cycles <= cycle)).sum())

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -17,7 +18,7 @@ from entropic import special
 from entropic.columns import grow, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, note_driver, take_lock
-from entropic.durable import flush, whole
+from entropic.durable import flush, mending, whole
 from entropic.engine.checkpoint import consolidate, reading
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.ledger import ACCOUNTS, Ledger, accounts
@@ -127,7 +128,9 @@ class RunStore:
             for directory in (path, path.parent):
                 flush(directory)
         except OSError as error:
-            raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
+            raise ResourceError(
+                f"cannot write {path}: {error}.", f"choose another --out, or {mending(error)}"
+            ) from error
         return store
 
     @classmethod
@@ -156,7 +159,8 @@ class RunStore:
 
     def unlock(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            with suppress(OSError):  # of a disk that fails has been told already; the lock is free all the same
+                self._lock.close()
             self._lock = None
 
     @property

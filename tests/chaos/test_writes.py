@@ -193,3 +193,20 @@ def test_killed_again_and_again(seed: int, full: bool, disturbed: Disturbed, inj
     disturbed.require_whole(run, acknowledged)
     disturbed.drop(run)
     injected(Injected("driver before or amid a write of a resume, again and again: SIGKILL", BY_RESUME, kills))
+
+
+ARRAYS = ("orders.zarr/cycle", "trades.zarr/cycle", "flows.zarr/routed", "series.zarr/cycle", "books.zarr/cycle")
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ARRAYS)
+def test_killed_between_room_and_rows(name: str, full: bool, disturbed: Disturbed, injected: Recorder) -> None:
+    """An array has been made longer, its new rows are not there: they read as zeros, and are no rows of cycle 0."""
+    if disturbed.name == "erasing" or not (full or name.startswith(("orders", "flows"))):
+        pytest.skip("has no records" if disturbed.name == "erasing" else "the sample has others")
+    lengthened = [n for n, seen in enumerate(disturbed.operations, 1) if seen == ("rename", f"{name}/zarr.json")]
+    for cycle in (0, 2)[: 2 if full else 1]:
+        number = next(n for n in lengthened if n > disturbed.committed(cycle))
+        outcome = killed(disturbed, Fault(number + 1, "kill"))
+        assert len(outcome.committed) == 1 + cycle // 2
+        note(injected, "driver between making an array longer and filling it: SIGKILL", [outcome], 0.0)
