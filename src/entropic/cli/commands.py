@@ -17,6 +17,7 @@ from entropic.cli.where import chosen_place, execute, follow_options, plan_for, 
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import ACTS, SIZES
+from entropic.drivers import beside
 from entropic.engine.cluster import connect
 from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
@@ -219,7 +220,9 @@ def audit(run_directory: Path, as_json: bool) -> None:
       entropic audit runs/demon
       entropic audit runs/demon --json
     """
-    laws = [law.to_dict() for law in audit_run(run_directory)]
+    with beside(run_directory) as require:
+        laws = [law.to_dict() for law in audit_run(run_directory)]
+        require(all(law["holds"] for law in laws))
     if as_json:
         click.echo(json.dumps({"store": str(run_directory), "laws": laws}))
     else:
@@ -257,9 +260,10 @@ def reverse(
     """
     config = RunStore.open(run_directory).config()
     where = chosen_place(workers, threads, scheduler, run_directory)
-    with connect(where) as executor:
+    with connect(where) as executor, beside(run_directory) as require:
         made = plan_for(config, where, executor, chunks)
         outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch_limit)
+        require(outcome.restored or not outcome.tape_kept)
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
     else:
@@ -317,5 +321,6 @@ def report(source: Path, target: Path, figures: Path | None) -> None:
       entropic report runs/demon -o demon.html
       entropic report entropic-demo-small-1 -o demo.html --figures figures
     """
-    write_report(source, target, figures)
+    with beside(source):
+        write_report(source, target, figures)
     out.print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)
