@@ -43,8 +43,8 @@ def require_typed(fault: Fault, outcome: Outcome, run: Path) -> None:
 
 
 def left(run: Path) -> list[Path]:
-    """Checkpoints that were not finished, and files that were to be renamed."""
-    return [*(run / "checkpoints").glob(".tmp-*"), *run.rglob(".*.tmp"), *run.rglob("*.partial")]
+    """Checkpoints that were not finished: they would keep a disk full."""
+    return list((run / "checkpoints").glob(".tmp-*"))
 
 
 def failed(disturbed: Disturbed, fault: Fault) -> str:
@@ -91,7 +91,7 @@ def test_a_disk_fails_at_a_write(
         for number, (name, _) in enumerate(disturbed.operations, 1)
         if what in ("EIO", "EROFS") or name not in _REMOVALS
     ]
-    numbers = [int(n) for n in rng.choice(possible, 60 if full else 2, replace=False)]
+    numbers = [int(n) for n in rng.choice(possible, 25 if full else 2, replace=False)]
     note(injected, Fault(0, what, lasting), [failed(disturbed, Fault(n, what, lasting)) for n in numbers])
 
 
@@ -106,7 +106,7 @@ def test_a_disk_fails_in_a_resume(what: str, full: bool, disturbed: Disturbed, i
     begun = len(disturbed.warm(disturbed.fresh(base), resume=True).operations)
     rng = np.random.default_rng([10, ERRORS.index(what)])
     outcomes = []
-    for number in np.exp(rng.uniform(0, np.log(begun), 40 if full else 3)).astype(int).tolist():
+    for number in np.exp(rng.uniform(0, np.log(begun), 20 if full else 3)).astype(int).tolist():
         run, fault = disturbed.fresh(base), Fault(number, what, bool(number % 2))
         outcome = disturbed.warm(run, fault, resume=True)
         if outcome.status:
