@@ -25,18 +25,20 @@ from entropic.cli.where import free_memory
 from entropic.computer import Observer
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.plan import make_plan
+from entropic.engine.rules import Rules
 from entropic.initial import draw_block, lattice_of
 from entropic.kernels import (
     block_histograms,
-    drop_ones_where,
     exchange_runs,
     exchange_touching,
     face_totals,
+    pay_records,
     scratch,
 )
 from entropic.lattice import Block, BlockGrid, regular_cuts
+from entropic.machines.harvester import EntropyHarvester
 
-__all__ = ["engine_config", "measure_engine", "processor_seconds"]
+__all__ = ["Piece", "engine_config", "measure_engine", "processor_seconds"]
 
 Sites = NDArray[np.generic]
 
@@ -140,7 +142,7 @@ def _layers(array: Sites, region: tuple[int, ...]) -> list[Callable[[int], None]
 
 
 @final
-class _Piece:
+class Piece:
     """A part of the field by itself: sites, and the kernels' arguments, made once."""
 
     def __init__(self, config: Config, block: Block) -> None:
@@ -148,25 +150,58 @@ class _Piece:
         self.shape = np.array(block.lattice.region_shape)
         self.counts = np.zeros((block.region_count, block.lattice.q_max + 1), np.int64)
         self.turn = _layers(self.array, block.lattice.region_shape)
-        self.layers, self.threshold = config.relax.layers, config.demon.threshold
+        self.layers, self.harvester = config.relax.layers, EntropyHarvester(config.demon.threshold)
+        self.raw, self.ids, regions = config.demon.record == "raw", block.region_ids, block.region_count
+        self.battery = np.full(regions, Rules.of(config).charge, np.int64)
+        self.seed = np.uint64(config.field.seed)
+        self.tape, self.queue = np.zeros(regions), np.full((regions, config.run.cycles), -1, np.int64)
 
     def cycle(self, number: int) -> None:
-        """Layers with their walls, histogram and lift, as the engine does them, and nothing else."""
+        """Layers with their walls, histogram, lift and erasure, as the engine does them, and nothing else."""
         for layer in range((number - 1) * self.layers, number * self.layers):
             self.turn[layer % len(self.turn)](layer)
+        self.counts[:] = 0
         block_histograms(self.array, self.shape, self.counts)
-        chosen = self.counts[:, self.threshold :].any(axis=1)
-        drop_ones_where(self.array, self.shape, self.array.dtype.type(self.threshold), chosen)
+        ones = self.harvester.ones(self.counts)
+        self.harvester.take(self.array, self.shape, ones > 0)
+        self.battery += self.harvester.threshold * ones
+        waiting = (self.queue >= 0).sum(axis=1)
+        self.queue[np.arange(ones.size), waiting] = ones
+        self._erase(number, self.harvester.shifted(self.counts))
+
+    def _erase(self, number: int, now: NDArray[np.int64]) -> None:
+        quanta, sites, regions = now @ np.arange(now.shape[1]), int(self.shape.prod()), self.ids.size
+        erasure, status = np.zeros((2, regions), np.int64)
+        erased, entropies = np.zeros((2, regions))
+        budget = self.battery.copy()
+        seed, q_max = self.seed, now.shape[1] - 1
+        times = self.ids, number, seed, q_max, self.raw, sites, sites // 2
+        pay_records(
+            self.array,
+            self.shape,
+            *times,
+            now,
+            quanta,
+            budget,
+            self.tape,
+            self.queue,
+            erasure,
+            erased,
+            entropies,
+            status,
+        )
+        assert not status.any()
+        self.battery -= erasure
 
 
 def _bare(config: Config, size: tuple[int, ...], threads: int) -> Cost:
     """All cycles on the field in pieces of ``size`` regions, cycle by cycle, in a pool of threads."""
     lattice = lattice_of(config.field)
-    pieces = [_Piece(config, block) for block in BlockGrid(lattice, regular_cuts(lattice, size)).blocks]
+    pieces = [Piece(config, block) for block in BlockGrid(lattice, regular_cuts(lattice, size)).blocks]
     with ThreadPoolExecutor(threads) as pool:
         started, spent = time.perf_counter(), time.process_time()
         for cycle in range(1, config.run.cycles + 1):
-            list(pool.map(partial(_Piece.cycle, number=cycle), pieces))
+            list(pool.map(partial(Piece.cycle, number=cycle), pieces))
         return Cost(time.perf_counter() - started, time.process_time() - spent)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from chaos.recording import read, render
+from chaos.recording import keep, read
 from chromium import BLIND
 from demos import Demo, played
 
@@ -46,7 +46,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if entries:
         terminalreporter.write_sep("-", f"{sum(entry.count for entry in entries):,} faults injected")
     if page := terminalreporter.config.option.reliability:
-        page.write_text(render(entries, "make test-chaos"))
+        keep(page, entries, "make test-chaos")
 
 
 @pytest.fixture(scope="session")

@@ -58,3 +58,22 @@ def test_machines_report_every_rival() -> None:
     assert report["rows"][0]["ratio"] == 1
     assert all(row["ns"] > 0 and row["ratio"] > 0 for row in report["rows"])
     assert all(row["ms"] > 0 for row in report["decisions"]) and len(report["decisions"]) == 4
+
+
+def test_bare_kernels_do_all_of_the_engines_work() -> None:
+    """They end with the very same field and batteries, so what the engine is compared with leaves nothing out."""
+    code = (
+        "from benchmarks.engine import Piece, engine_config; from entropic import EntropicComputer;"
+        "from entropic.initial import lattice_of; from entropic.lattice import BlockGrid;"
+        "config = engine_config(0, 12); lattice = lattice_of(config.field);"
+        "(block,) = BlockGrid(lattice, tuple((0, n) for n in lattice.regions)).blocks;"
+        "piece = Piece(config, block); [piece.cycle(number) for number in range(1, 13)];"
+        "computer = EntropicComputer(config); computer.run();"
+        "assert piece.array.reshape(lattice.extents).tobytes() == computer.field.data.values.tobytes();"
+        "assert (piece.battery == computer.store.books()['battery'][-1]).all();"
+        "assert computer.store.books()['erasure'].any()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr

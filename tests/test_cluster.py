@@ -265,14 +265,14 @@ def test_tasks_whose_worker_went_go_to_whoever_comes() -> None:
 
 def test_a_cluster_without_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are waited for, since a scheduler that has just started has none yet; but not for ever."""
-    monkeypatch.setattr(engine_cluster, "QUIET_SECONDS", 1.0)
+    monkeypatch.setattr(engine_cluster, "START_SECONDS", 1.0)
     options = {"dashboard_address": None, "memory_limit": 0}
     with LocalCluster(processes=False, n_workers=0, **options) as local:
         place = Where(workers=0, threads=0, scheduler=local.scheduler_address)
         with pytest.raises(ClusterError, match="no workers") as caught, connect(place):
             pass
         assert caught.value.exit_code == 4 and "dask worker" in caught.value.remedy
-        monkeypatch.setattr(engine_cluster, "QUIET_SECONDS", 60.0)
+        monkeypatch.setattr(engine_cluster, "START_SECONDS", 60.0)
         late = threading.Timer(0.5, local.scale, (1,))
         late.start()
         with connect(place) as executor:

@@ -9,9 +9,9 @@ def test_a_silent_worker_is_told_once_and_forgiven() -> None:
     silence = Silence()
     told = []
     for second in range(60):
-        silence.look({"a": float(second), "b": 7.0 if second < 40 else float(second)}, float(second))
+        silence.look({"a": float(second), "b": 7.0 if second < 50 else float(second)}, float(second))
         told += [(second, worker) for worker in silence.newly_silent()]
-    assert told == [(21, "b")]
+    assert told == [(31, "b")]
     assert silence.of_all == 0
 
 

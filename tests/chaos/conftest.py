@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from chaos.recording import Injected, Recorder, write
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Many faults in one test take longer than the others' limit; every wait in them has its own."""
+    for item in items:  # of the whole session
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture

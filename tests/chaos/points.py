@@ -133,12 +133,12 @@ def _in_driver(points: Points) -> None:
     from entropic import computer
     from entropic.store import RunStore
 
-    _before(points, RunStore, "write_opening", "opening", lambda *_: 0)
+    _before(points, RunStore, "write_opening", "opening to write", lambda *_: 0)
     _before(points, computer, "begin", "checkpoint begins", lambda directory, cycle, grid: cycle)
     _before(points, computer, "commit", "blocks written", lambda path, cycle, *_: cycle)
     _after(points, computer, "commit", "committed", lambda path, cycle, *_: cycle)
     _after(points, computer, "prune", "pruned", lambda directory: max(map(_told, directory.glob("cycle-*"))))
-    _before(points, RunStore, "append_books", "books", lambda store, ledger: ledger.first)
+    _before(points, RunStore, "append_books", "books to append", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_books", "books appended", lambda store, ledger: ledger.first)
     _after(points, RunStore, "append_series", "series appended", lambda store, *_: _newest(store))
     _after(points, RunStore, "truncate", "truncated", lambda store, cycle: cycle)
@@ -174,7 +174,7 @@ if __name__ == "__main__":
     from entropic.cli import main
 
     here = Points(Path(os.environ[VARIABLE]))
-    here.come("start", 0)
+    here.come("driver starts", 0)
     _in_driver(here)
     sys.argv[0] = "entropic"
     main()

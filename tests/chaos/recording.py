@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, final
 
 import jinja2
 
-__all__ = ["SAME", "Injected", "Recorder", "read", "render"]
+__all__ = ["SAME", "Injected", "Recorder", "keep", "read", "render"]
 
 PROPERTY = "injected fault"
 SAME = "digest of the undisturbed run"
@@ -57,6 +59,22 @@ def read(reports: Iterable[Any]) -> list[Injected]:
 def write(entry: Injected) -> tuple[str, dict[str, Any]]:
     """As pytest carries it from the process that ran the test."""
     return PROPERTY, asdict(entry)
+
+
+def keep(page: Path, entries: Iterable[Injected], command: str) -> None:
+    """Renew the page: rows of tests that ran are replaced, those of others stay as they are.
+
+    What it is made of is beside it, in a JSON file: entries by test.
+    """
+    kept = page.with_suffix(".json")
+    known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    fresh: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        fresh.setdefault(entry.test, []).append(asdict(entry))
+    today = datetime.now(UTC).date().isoformat()
+    known |= {test: {"ran": today, "entries": found} for test, found in fresh.items()}
+    kept.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    page.write_text(render((Injected(**entry) for test in known.values() for entry in test["entries"]), command))
 
 
 def render(entries: Iterable[Injected], command: str) -> str:

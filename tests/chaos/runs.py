@@ -28,7 +28,7 @@ from waiting import until
 
 RESUMED = "typed error within 60 s, then that digest by resume"
 ERROR_SECONDS = 60
-_END_SECONDS = 150  # for what is left of a run, on a busy machine
+END_SECONDS = 150  # for what is left of a run, on a busy machine
 _GONE_SECONDS = 60  # for processes that a dead driver leaves
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -125,7 +125,7 @@ class Run:
         """Whether the run came so far before it ended."""
         until(
             lambda: process.poll() is not None or self.cycle() >= cycle,
-            _END_SECONDS,
+            END_SECONDS,
             lambda: f"stuck at {self.cycle()} on the way to {cycle}: {self.words()}",
         )
         return process.poll() is None
@@ -142,7 +142,7 @@ class Run:
 
     def end(self, process: subprocess.Popen[str]) -> str:
         """What came of it: the digest, at once or by a resume on another layout; else the test fails."""
-        seconds = _END_SECONDS
+        seconds = END_SECONDS
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -170,7 +170,7 @@ class Run:
         """Go on on another layout, to the end."""
         chunks = ",".join(["4"] + ["1"] * (len(self.config.field.shape) - 1))
         process = self.resume("--workers", "1", "--threads", "2", "--chunks", chunks)
-        assert process.wait(_END_SECONDS) == 0, self.words()
+        assert process.wait(END_SECONDS) == 0, self.words()
         self.require_digest(process)
 
     def require_digest(self, process: subprocess.Popen[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from chaos.clusters import cluster
 from chaos.points import Point, Points
 from chaos.recording import Recorder
-from chaos.runs import POINTS, RESUMED, Run, configuration, moments, note, require_gone, running
+from chaos.runs import END_SECONDS, POINTS, RESUMED, Run, configuration, moments, note, require_gone, running
 from waiting import until
 
 CYCLES = 120
@@ -23,9 +23,9 @@ LAYOUTS = (
     ("--workers", "1", "--threads", "2", "--chunks", "4,1"),
     ("--workers", "1", "--threads", "1", "--chunks", "1,2"),
 )
-OPENING = [Point("start"), Point("opening"), Point("checkpoint begins"), Point("blocks written")]
+OPENING = [Point("driver starts"), Point("opening to write"), Point("checkpoint begins"), Point("blocks written")]
 CHAIN = [
-    Point("books", cycle=10),
+    Point("books to append", cycle=10),
     Point("books appended", signal.SIGSEGV, cycle=20),
     Point("series appended", cycle=30),
     Point("checkpoint begins", signal.SIGABRT, cycle=50),
@@ -46,7 +46,7 @@ def killed(run: Run, process: subprocess.Popen[str], number: signal.Signals | No
     left = psutil.Process(process.pid).children(recursive=True) if number is not None else []
     if number is not None:
         process.send_signal(number)
-    assert process.wait(90) < 0, (process.returncode, run.words())
+    assert process.wait(END_SECONDS) < 0, (process.returncode, run.words())
     run.struck = time.monotonic()
     run.faults += 1
     require_gone(left)
@@ -78,12 +78,12 @@ def test_a_driver_dies_before_the_first_checkpoint(full: bool, tmp_path: Path, i
             points = Points(run.place / "points")
             killed(run, run.run(*LAYOUTS[number % 3], program=POINTS, more=points.arm([point])))
             again = run.resume(*LAYOUTS[1])
-            assert again.wait(90) in (2, 5), run.words()
+            assert again.wait(END_SECONDS) in (2, 5), run.words()
             said = [line for line in run.said(1).read_text().splitlines() if line.startswith("entropic:")]
             assert len(said) == 1 and " Remedy: " in said[0], run.words()
             (run.path).rename(run.place / "half") if run.path.exists() else None
             once_more = run.run(*LAYOUTS[1])
-            assert once_more.wait(90) == 0, run.words()
+            assert once_more.wait(END_SECONDS) == 0, run.words()
             run.require_digest(once_more)
             note(injected, run, f"driver at '{point.name}', before the first checkpoint: SIGKILL", "said; run again")
 
@@ -119,7 +119,7 @@ def test_a_driver_dies_and_its_cluster_serves_the_next(full: bool, tmp_path: Pat
             assert run.await_cycle(20 + 30 * number, process), run.words()
             killed(run, process, signal.SIGKILL)
             process = run.resume("--scheduler", made.file, "--chunks", ("1,4", "2,4", "4,1")[number])
-        assert process.wait(90) == 0, run.words()
+        assert process.wait(END_SECONDS) == 0, run.words()
         run.require_digest(process)
         note(injected, run, "driver, its scheduler and workers stay: SIGKILL", RESUMED_AFTER_A_DEATH)
 
@@ -158,7 +158,7 @@ def test_a_scheduler_dies(when: str, how: signal.Signals, full: bool, tmp_path: 
         run.strike(lambda: made.scheduler.send_signal(how))
         for pid in points.reached().values():
             psutil.Process(pid).send_signal(signal.SIGCONT)
-        process.wait(90)
+        process.wait(END_SECONDS)
         took = time.monotonic() - run.struck
         run.require_typed(process)
         assert took < 60, took

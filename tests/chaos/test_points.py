@@ -13,7 +13,7 @@ import pytest
 from chaos.clusters import Cluster, cluster
 from chaos.points import Point, Points
 from chaos.recording import SAME, Recorder
-from chaos.runs import Run, configuration, note, require_gone, running, signals, workers_of
+from chaos.runs import END_SECONDS, Run, configuration, note, require_gone, running, signals, workers_of
 from entropic.engine.checkpoint import generations, verify
 from waiting import until
 
@@ -82,7 +82,7 @@ def test_a_worker_dies_while_the_cluster_starts(full: bool, tmp_path: Path, inje
     with running(tmp_path, configuration(30)) as run:
         process = run.run(*LOCAL, more=more)
         run.struck = run.began
-        code = process.wait(90)
+        code = process.wait(END_SECONDS)
         if code == 0:
             run.require_digest(process)
             outcome = SAME
@@ -90,7 +90,7 @@ def test_a_worker_dies_while_the_cluster_starts(full: bool, tmp_path: Path, inje
             run.require_typed(process)
             assert not run.path.exists()
             again = run.run(*LOCAL)
-            assert again.wait(90) == 0, run.words()
+            assert again.wait(END_SECONDS) == 0, run.words()
             run.require_digest(again)
             outcome = "typed error within 60 s, nothing begun"
         assert len(points.reached()) == 1

@@ -16,7 +16,7 @@ from typing import Any, final
 import dask
 import psutil
 from dask.utils import parse_timedelta
-from distributed import Client, Future, LocalCluster, wait
+from distributed import Client, Future, LocalCluster, SchedulerPlugin, wait
 from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
@@ -57,6 +57,27 @@ def _answering() -> Iterator[None]:
         raise ClusterError(f"the scheduler is gone ({type(error).__name__}).", _RESTART) from error
 
 
+def _tell(client: Client, plugin: SchedulerPlugin) -> None:
+    """Register a plugin with a scheduler that may have stopped."""
+
+    async def register() -> None:
+        await client.register_plugin(plugin)
+
+    with _answering():
+        client.sync(register, callback_timeout=_ANSWER_SECONDS)
+
+
+def _await_worker(client: Client) -> None:
+    """Wait for the first worker, which may still be starting; not for ever, as `wait_for_workers` where the scheduler stops."""
+    assert client.scheduler is not None
+    end = time.monotonic() + START_SECONDS
+    with _answering():
+        while time.monotonic() < end:
+            if client.sync(client.scheduler.identity, n_workers=-1, callback_timeout=_ANSWER_SECONDS)["workers"]:
+                return
+            time.sleep(_WAIT_SECONDS)
+
+
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function; typed errors leave their causes behind.
 
@@ -93,8 +114,7 @@ class DaskExecutor:
         self.address = dashboard
         self._quiet, self._tend = quiet, tend
         self._owners: list[str] = []
-        with _answering():
-            client.register_plugin(AnyWorker())
+        _tell(client, AnyWorker())
         self._addresses = self._workers()
         info = self._info()
         self.workers = self.present = len(self._addresses)
@@ -311,8 +331,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
     """
     if where.scheduler is not None:
         with _client(where.scheduler) as client:
-            with _answering(), suppress(TimeoutError):  # workers may still be starting
-                client.wait_for_workers(1, timeout=START_SECONDS)
+            _await_worker(client)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
     if where.cluster is not None:

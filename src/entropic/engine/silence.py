@@ -7,7 +7,7 @@ from typing import final
 
 __all__ = ["Silence"]
 
-_LEAST_SECONDS = 20.0  # workers speak twice a second where they are few
+_LEAST_SECONDS = 30.0  # workers speak twice a second where they are few
 _SECONDS_A_WORKER = 0.05  # ten times by how much rarer Dask has each speak where they are many
 _STEP_SECONDS = 5.0  # that may pass between two looks; if it was more, this process was stopped itself, or was busy
 
