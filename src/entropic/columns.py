@@ -42,14 +42,14 @@ class _Flushing(WrapperStore[Store]):
         await asyncio.to_thread(self._set, self.root / key, value)
 
     def _set(self, path: Path, value: Buffer) -> None:
-        content = value.as_buffer_like()
+        content, name = value.as_buffer_like(), str(path.relative_to(self.root))
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path) as temporary:
             temporary.write_bytes(content)
-            if self.inventory is not None:
+            if self.inventory is not None and name not in self.files:  # else it is of our own making
                 self.inventory.keep(path)
         self.touched.add(path.parent)
-        self.files[str(path.relative_to(self.root))] = facts_of(content)
+        self.files[name] = facts_of(content)
 
     def settle(self) -> None:
         """Have the names of all that was written on disk, too, up to the store's own."""

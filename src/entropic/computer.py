@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from entropic import special
 from entropic.config import Config
 from entropic.drivers import note_driver
+from entropic.durable import mending
 from entropic.engine.checkpoint import (
     Generation,
     begin,
@@ -38,13 +39,14 @@ from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
 from entropic.errors import EntropicError, ResourceError, StoreError
 from entropic.initial import lattice_of, start_nats
-from entropic.inventory import Facts
+from entropic.inventory import DRIVERS, Facts
 from entropic.kernels import region_histogram
 from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester
 from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.records import append_flows, append_orders, append_trades
+from entropic.soundness import drop_damaged
 from entropic.store import RunStore
 from entropic.tape import write_tape, writes_tape
 
@@ -147,9 +149,9 @@ def _room(store: RunStore) -> Iterator[None]:
     except OSError as error:
         if is_damage(error):
             raise StoreError(f"{store.path} is damaged: {error}.", "put back what is missing, or run again") from error
-        remedy = f"make room, then go on with: entropic resume {store.path}"
+        remedy = f"{mending(error)}, then go on with: entropic resume {store.path}"
         if not generations(store.checkpoints):
-            remedy = f"make room, remove {store.path} (it holds no cycle yet), then run again"
+            remedy = f"{mending(error)}, remove {store.path} (it holds no cycle yet), then run again"
         raise ResourceError(f"{store.path}: {error.strerror or error}.", remedy) from error
 
 
@@ -244,11 +246,14 @@ class EntropicComputer:
             generation = newest_sound(store.checkpoints)
             with _room(store):
                 store.restore(generation)
+                drop_damaged(store, generation)
                 note_driver(store.path, generation.cycle)
                 store.link_field(generation.path)
                 if generation.cycle:
                     computer._series()
-                    store.inventory.write(generation.cycle)
+                for name in DRIVERS:
+                    store.inventory.note(store.path / name)
+                store.inventory.write(generation.cycle)
             computer._cycle = computer._begun = generation.cycle
             computer._load(generation)
         except BaseException:

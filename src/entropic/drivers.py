@@ -7,15 +7,17 @@ import json
 import os
 import platform
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, final
 
 from entropic.batch.allocation import job_id
-from entropic.errors import ResourceError
+from entropic.errors import ResourceError, StoreError
 
-__all__ = ["Driver", "StoreBusyError", "drivers", "is_locked", "note_driver", "take_lock"]
+__all__ = ["Driver", "StoreBusyError", "beside", "drivers", "is_locked", "note_driver", "take_lock"]
 
 _LOCK_SECONDS = 1.0  # `is_locked` takes the lock, too, for an instant
 _SHOWN = 20
@@ -59,6 +61,34 @@ def is_locked(run: Path) -> bool:
     except OSError:
         return True
     return False
+
+
+@contextmanager
+def beside(run: Path) -> Iterator[Callable[[bool], None]]:
+    """Read a run that a driver may be writing: what looks like damage, or (call it) a law that fails, may be that.
+
+    Yields
+    ------
+    callable(holds)
+        Raises unless it holds, or there is no driver whose work could be why.
+
+    Raises
+    ------
+    StoreBusyError
+        In place of a `StoreError`, if a driver was at work.
+    """
+    before = is_locked(run)
+
+    def require(holds: bool) -> None:
+        if not holds and (before or is_locked(run)):
+            found = f"{run} is being written by a driver, and changed while it was read."
+            raise StoreBusyError(found, "try again, or wait until the run has ended")
+
+    try:
+        yield require
+    except StoreError:
+        require(False)
+        raise
 
 
 @final

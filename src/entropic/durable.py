@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["flush", "json_text", "whole", "write_json", "write_text"]
+__all__ = ["flush", "json_text", "mending", "whole", "write_json", "write_text"]
+
+_MENDING = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
+
+
+def mending(error: OSError) -> str:
+    """What to do about a disk that does not take what is written, before it is tried again."""
+    return _MENDING.get(error.errno or 0, "see to the disk")
 
 
 def flush(path: Path) -> None:

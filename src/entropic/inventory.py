@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, final
 from entropic.durable import flush
 from entropic.errors import StoreError
 
-__all__ = ["Facts", "Inventory", "Line", "Survey", "facts_of", "file_facts", "sealed_lines"]
+__all__ = ["DRIVERS", "Facts", "Inventory", "Line", "Survey", "facts_of", "file_facts", "sealed_lines"]
 
 LOG = "inventory.jsonl"
 ASIDE = "before"
@@ -27,11 +27,9 @@ TAPE = "tape"
 CONFIG = "config.toml"
 _CYCLES = re.compile(rb"^cycles = \d+$", re.MULTILINE)
 _GROWING = ("books.zarr", "flows.zarr", "opening.zarr", "orders.zarr", "series.zarr", TAPE, "trades.zarr")
-_DERIVED = (
-    "series.zarr/",
-    "summary.json",
-    "timeline.json",
-)  # made anew from the books, or of no use to a run that goes on
+DRIVERS = ("drivers.jsonl", "lock")  # of whoever drives the run now: left as they are
+# Made anew from the books, or of no use to a run that goes on.
+_DERIVED = ("series.zarr/", "summary.json", "timeline.json", *DRIVERS)
 _COPY = "restore it from a copy, or run again"
 
 
@@ -280,6 +278,11 @@ class Inventory:
             remedy = _COPY if found.lost else f"run: entropic resume {self.run}"
             raise StoreError(f"{self.run / wrong[0]} is not as it was written{_more(wrong)}.", remedy)
 
+    def spoilt_aside(self) -> list[Path]:
+        """What is kept aside and is not as it was written."""
+        aside = self.run / ASIDE
+        return [path for path in aside.iterdir() if not _keeps_its_name(path)] if aside.is_dir() else []
+
     # -- putting back --
 
     def restore(self, cycle: int) -> None:
@@ -310,13 +313,18 @@ class Inventory:
         if any(name.startswith("series.zarr") for name in found.derived):
             _remove(self.run / "series.zarr")
         for name in found.derived:
-            _remove(self.run / name)
+            if name not in DRIVERS:
+                _remove(self.run / name)
         for path in found.extra:
             _remove(path)
         os.truncate(self.run / LOG, lines[-1].end if lines else 0)
         flush(self.run / LOG)
         fresh.run = self.run
         self.__dict__.update(fresh.__dict__)
+
+
+def _keeps_its_name(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink() and file_facts(path).sha256 == path.name
 
 
 def _more(names: list[str] | tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, final
 
@@ -17,10 +18,10 @@ from entropic import special
 from entropic.columns import grow, largest, opened, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
-from entropic.durable import flush, json_text, whole, write_json, write_text
+from entropic.durable import flush, json_text, mending, whole, write_json, write_text
 from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
 from entropic.errors import ResourceError, StoreError, UsageError
-from entropic.inventory import Inventory, file_facts, sealed_lines
+from entropic.inventory import DRIVERS, Inventory, file_facts, sealed_lines
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
@@ -37,7 +38,8 @@ __all__ = [
 ]
 
 _SERIES = (*SERIES, "cycle")
-_OWN_FILES = ("config.toml", "network.json", "protocol.json", "protocol.py", "provenance.json")
+_OWN_FILES = ("config.toml", "network.json", "protocol.json", "protocol.py", "provenance.json", *DRIVERS)
+FIELD_LINK = "field.zarr"
 
 
 @final
@@ -104,15 +106,17 @@ class RunStore:
                 if protocol.source is not None:
                     write_text(path / "protocol.py", protocol.source)
             write_json(path / "provenance.json", provenance())
+            note_driver(path, 0)
             for name in _OWN_FILES:
                 if (path / name).exists():
                     store.inventory.note(path / name)
             store.inventory.write(0)
-            note_driver(path, 0)
             for directory in (path, path.parent):
                 flush(directory)
         except OSError as error:
-            raise ResourceError(f"cannot write {path}: {error}.", "choose another --out, or make room") from error
+            raise ResourceError(
+                f"cannot write {path}: {error}.", f"choose another --out, or {mending(error)}"
+            ) from error
         return store
 
     @classmethod
@@ -148,7 +152,8 @@ class RunStore:
 
     def unlock(self) -> None:
         if self._lock is not None:
-            self._lock.close()
+            with suppress(OSError):  # of a disk that fails has been told already; the lock is free all the same
+                self._lock.close()
             self._lock = None
 
     @property
@@ -257,7 +262,7 @@ class RunStore:
         temporary = self.path / ".field.tmp"
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(Path("checkpoints") / generation.name / "field.zarr")
-        temporary.rename(self.path / "field.zarr")
+        temporary.rename(self.path / FIELD_LINK)
 
     # -- books and series --
 

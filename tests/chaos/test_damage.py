@@ -25,18 +25,14 @@ from entropic.computer import EntropicComputer
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError
 from entropic.field import open_run
-from entropic.inventory import CONFIG, file_facts
+from entropic.inventory import CONFIG, DRIVERS, file_facts
+from entropic.soundness import require_sound
 from entropic.status import status_of
 from entropic.store import RunStore
 from test_cli_fuzz import entropic_
 
 ROOT = Path(__file__).resolve().parents[2]
 CYCLES, EVERY = 6, 2
-# What no reader relies on, with the reason; a resume goes on in spite of it.
-NO_MATTER = {
-    "lock": "is empty, and says all by being locked",
-    "drivers.jsonl": "is a log for people; a line that cannot be read is left out",
-}
 NETWORK = {
     "nodes": [{"id": n} for n in range(6)],
     "edges": [{"source": n, "target": n + 1, "capacity": 9, "loss": 0.1} for n in range(5)],
@@ -126,7 +122,9 @@ READERS: dict[str, Callable[[Path, Path], str]] = {
 def reads(reader: str, name: Path, run: Path) -> bool:
     """Whether it looks at a file at all."""
     part = name.parts[0]
-    if part in NO_MATTER or part == "before":
+    if reader == "audit":
+        return True
+    if part == "before":
         return False
     if part == "checkpoints":  # whoever goes by the older one will look at it
         newest = of_the_newest(name, run)
@@ -136,7 +134,7 @@ def reads(reader: str, name: Path, run: Path) -> bool:
     if reader in ("status", "report"):
         # neither reads the tape, of which only the size is looked at; status needs nothing that can be made anew
         return part != "tape" and not (
-            reader == "status" and part in ("series.zarr", "summary.json", "timeline.json", "inventory.jsonl")
+            reader == "status" and part in ("series.zarr", "summary.json", "timeline.json", "inventory.jsonl", *DRIVERS)
         )
     return True
 
@@ -146,7 +144,7 @@ def refused(name: Path, sound: Path) -> bool:
     if (sound / "before" / hashlib.sha256((sound / name).read_bytes()).hexdigest()).exists():
         return False
     derived = ("checkpoints", "series.zarr", "summary.json", "timeline.json", "before", "tape", "inventory.jsonl")
-    return name.parts[0] not in (*derived, *NO_MATTER)
+    return name.parts[0] not in (*derived, *DRIVERS)
 
 
 def resume(run: Path, made: Made, name: Path) -> str:
@@ -159,7 +157,7 @@ def resume(run: Path, made: Made, name: Path) -> str:
     assert not refused(name, made.source.sound), name
     if name.parts[0] != "tape":
         assert all(law.holds for law in audit(run)), name
-        RunStore.open(run).require_files()
+        require_sound(RunStore.open(run))
     return "that digest by resume, and every law holds"
 
 
@@ -178,7 +176,7 @@ def test_every_file_is_there(made: Made) -> None:
     parts = {name.parts[0] for name in made.names}
     zarr = {f"{name}.zarr" for name in ("books", "series", "opening", "orders", "trades", "flows")}
     texts = {"config.toml", "provenance.json", "summary.json", "network.json", "protocol.json", "protocol.py"}
-    assert parts == {*zarr, *texts, *NO_MATTER, "timeline.json", "inventory.jsonl", "tape", "before", "checkpoints"}
+    assert parts == {*zarr, *texts, *DRIVERS, "timeline.json", "inventory.jsonl", "tape", "before", "checkpoints"}
     assert all(law.holds for law in audit(made.source.sound))
 
 
@@ -223,7 +221,7 @@ def test_how_far_to_go_may_be_changed(made: Made) -> None:
     assert f"cycles = {CYCLES}\n" in text
     (run / "config.toml").write_text(text.replace(f"cycles = {CYCLES}\n", f"cycles = {CYCLES + 1}\n"))
     assert finished(EntropicComputer.resume(run))["totals"]["cycles"] == CYCLES + 1
-    RunStore.open(run).require_files()
+    require_sound(RunStore.open(run))
     assert all(law.holds for law in audit(run))
 
 

@@ -8,6 +8,7 @@ begins to fail.
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +24,12 @@ from entropic.audit import audit
 from entropic.computer import EntropicComputer
 from entropic.engine.checkpoint import generations, newest_sound, verify
 from entropic.errors import EntropicError, ResourceError, StoreError
+from entropic.soundness import require_sound
 from entropic.store import RunStore
 
 CYCLES, EVERY = 4, 2
 NUMBERS = ("ENOSPC", "EIO", "EDQUOT", "EROFS")
+REMEDIES = {"ENOSPC": "make room", "EDQUOT": "make room", "EIO": "see to the disk", "EROFS": "make it writable"}
 
 
 class Half(NamedTuple):
@@ -66,7 +69,7 @@ def require_whole(run: Path, half: Half, why: object) -> None:
     """A resume reaches the digest, every law holds, and every file is what the inventory says."""
     assert resumed(run)["digest"] == half.digest, why
     assert all(law.holds for law in audit(run)), why
-    RunStore.open(run).require_files()
+    require_sound(RunStore.open(run))
 
 
 def places(operations: list[str]) -> str:
@@ -170,6 +173,7 @@ def test_a_disk_that_fails(
             )
         else:
             assert isinstance(error, ResourceError) and error.exit_code == 4, (operations.struck, repr(error))
+            assert os.strerror(getattr(errno, name)) in error.message and REMEDIES[name] in error.remedy, repr(error)
             errors += 1
         kept = [verify(path).cycle for path in generations(run / "checkpoints")]
         assert max(kept) >= EVERY, operations.struck

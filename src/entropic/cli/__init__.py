@@ -12,6 +12,7 @@ from entropic.cli.commands import cli
 from entropic.cli.show import err
 from entropic.cli.study import scale
 from entropic.computer import Interrupted
+from entropic.durable import mending
 from entropic.engine.cluster import silence_logs
 from entropic.errors import ClusterError, EntropicError, ResourceError
 
@@ -45,7 +46,8 @@ def main() -> None:
     except (OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()
-        wrapped = ResourceError(f"{type(error).__name__}: {error}.", "make room, then try again or 'entropic resume'")
+        remedy = mending(error) if isinstance(error, OSError) else "make room"
+        wrapped = ResourceError(f"{type(error).__name__}: {error}.", f"{remedy}, then try again or 'entropic resume'")
         err.print(f"entropic: {wrapped}", markup=False, soft_wrap=True)
         code = wrapped.exit_code
     except Exception as error:  # the last net: no traceback without --debug

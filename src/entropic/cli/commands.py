@@ -17,12 +17,13 @@ from entropic.cli.where import chosen_place, execute, follow_options, plan_for, 
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.demo import ACTS, SIZES
-from entropic.drivers import StoreBusyError, is_locked
+from entropic.drivers import beside
 from entropic.engine.cluster import connect
 from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
 from entropic.report import report as write_report
 from entropic.reversal import reverse as reverse_run
+from entropic.soundness import require_sound
 from entropic.store import RunStore
 
 __all__ = ["cli"]
@@ -209,12 +210,6 @@ def resume(
     finish(summary, as_json)
 
 
-def _require_idle(run_directory: Path) -> None:
-    """What is being written agrees with itself only now and then."""
-    if is_locked(run_directory):
-        raise StoreBusyError(f"{run_directory} is being written by a driver.", "wait for its end: entropic status")
-
-
 @cli.command()
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -227,8 +222,9 @@ def audit(run_directory: Path, as_json: bool) -> None:
       entropic audit runs/demon --json
     """
     store = RunStore.open(run_directory)
-    _require_idle(run_directory)
-    laws = [law.to_dict() for law in audit_run(run_directory)]
+    with beside(run_directory) as require:
+        laws = [law.to_dict() for law in audit_run(run_directory)]
+        require(all(law["holds"] for law in laws))
     if as_json:
         click.echo(json.dumps({"store": str(run_directory), "laws": laws}))
     else:
@@ -240,7 +236,8 @@ def audit(run_directory: Path, as_json: bool) -> None:
             "if the run was cut short, 'entropic resume' it first; else do not use it: it was damaged, changed or "
             "computed wrongly",
         )
-    store.require_files()
+    with beside(run_directory):
+        require_sound(store)
 
 
 @cli.command()
@@ -266,11 +263,11 @@ def reverse(
       entropic reverse runs/kept --chunks 5,5,10,1 --json
     """
     config = RunStore.open(run_directory).config()
-    _require_idle(run_directory)
     where = chosen_place(workers, threads, scheduler, run_directory)
-    with connect(where) as executor:
+    with connect(where) as executor, beside(run_directory) as require:
         made = plan_for(config, where, executor, chunks)
         outcome = reverse_run(run_directory, executor, made.chunks, epoch=made.epoch_limit)
+        require(outcome.restored or not outcome.tape_kept)
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
     else:
@@ -328,7 +325,8 @@ def report(source: Path, target: Path, figures: Path | None) -> None:
       entropic report runs/demon -o demon.html
       entropic report entropic-demo-small-1 -o demo.html --figures figures
     """
-    for config in (*source.glob("config.toml"), *source.glob("*/config.toml")):
-        RunStore.open(config.parent).require_files(tape=False)
-    write_report(source, target, figures)
+    with beside(source):
+        for config in (*source.glob("config.toml"), *source.glob("*/config.toml")):
+            RunStore.open(config.parent).require_files(tape=False)
+        write_report(source, target, figures)
     out.print(f"{target} ({target.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, markup=False)

@@ -53,6 +53,7 @@ __all__ = [
     "read_sites",
     "reading",
     "reload_block",
+    "set_aside",
     "verify",
     "write_block",
 ]
@@ -391,8 +392,13 @@ def newest_sound(directory: Path) -> Generation:
 def prune(directory: Path, keep: int = 2) -> None:
     """Remove all but the newest generations, and what unfinished attempts left."""
     for path in generations(directory)[keep:]:
-        path.rename(path.with_name(f".tmp-{path.name}"))  # so that readers find it whole or not at all
+        set_aside(path)
     discard(directory)
+
+
+def set_aside(path: Path) -> None:
+    """Take a generation out of use, so that readers find it whole or not at all; `discard` removes it."""
+    path.rename(path.with_name(f".tmp-{path.name}"))
 
 
 def discard(directory: Path) -> None:

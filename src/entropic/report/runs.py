@@ -11,6 +11,7 @@ from entropic.claims import judge
 from entropic.config import Config
 from entropic.demo import ACTS, measure
 from entropic.demo.place import SUMMARY
+from entropic.drivers import beside
 from entropic.engine.checkpoint import reading
 from entropic.entropy import EntropyDomainError
 from entropic.errors import StoreError
@@ -132,7 +133,10 @@ def _summary(store: RunStore, cycles: int) -> Mapping[str, Any]:
         summary = store.read_json("summary.json")
         if summary["totals"]["cycles"] == cycles:
             return summary
-    return summarise(store, {})
+    with beside(store.path) as require:
+        summary = summarise(store, {})
+        require(all(law["holds"] for law in summary["laws"]))
+    return summary
 
 
 def _filled(section: Section) -> bool:
