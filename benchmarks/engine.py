@@ -218,9 +218,12 @@ def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]
     if cores > 1:
         places.append(("engine, local processes", Where(cores, 1, dashboard=False)))
 
+    small = engine_config(0, 8)
+
     def engine(where: Where) -> Cost:
         with connect(where) as executor:
-            return _run(config, executor, where)
+            _run(small, executor, where)  # kernels are loaded by each worker, as the bare ones are
+            return _run(config, executor.again(), where)
 
     halves = (-(-lattice.boxes[0] // cores), *lattice.boxes[1:])
     rivals: dict[str, Callable[[], Cost]] = {
@@ -230,7 +233,7 @@ def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]
         "engine, one core, no Dask": partial(_run, config, SerialExecutor(), Where(1, 1)),
     }
     costs: dict[str, list[Cost]] = {name: [] for name in rivals}
-    _run(engine_config(0, 2), SerialExecutor(), Where(1, 1))  # compilers
+    _run(small, SerialExecutor(), Where(1, 1))  # compilers
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="distributed")  # a port is taken
         for _ in range(repeats):

@@ -21,7 +21,7 @@ from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
 from entropic.engine.cluster_common import LOOPBACK
-from entropic.engine.cluster_lost import AnyWorker
+from entropic.engine.cluster_lost import AnyWorker, Promptly
 from entropic.engine.cluster_settings import QUIET_SECONDS, START_SECONDS, cluster_settings
 from entropic.engine.cluster_signals import LastOrders, deaf
 from entropic.engine.cluster_spans import scheduler_extensions
@@ -114,7 +114,8 @@ class DaskExecutor:
         self.address = dashboard
         self._quiet, self._tend = quiet, tend
         self._owners: list[str] = []
-        _tell(client, AnyWorker())
+        for plugin in (AnyWorker(), Promptly()):
+            _tell(client, plugin)
         self._addresses = self._workers()
         info = self._info()
         self.workers = self.present = len(self._addresses)
