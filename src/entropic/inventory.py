@@ -41,6 +41,9 @@ class Facts(NamedTuple):
     sha256: str
 
 
+GONE = Facts(0, "")  # of a file that was there and shall not be
+
+
 @final
 @dataclass(frozen=True)
 class Line:
@@ -249,6 +252,8 @@ class Inventory:
     def _is(self, name: str, facts: Facts, look: bool = True) -> bool:
         """Whether a file is what the log says, in its own place (no link leads there)."""
         path = self.run / name
+        if facts == GONE:
+            return not os.path.lexists(path)
         try:
             if os.path.realpath(path) != os.path.join(os.path.realpath(self.run), name) or not path.is_file():
                 return False
@@ -267,9 +272,8 @@ class Inventory:
             One is not.
         """
         found = self.survey(cycle, tape, within)
-        whole = not (self.run / LOG).exists() or (self.run / LOG).stat().st_size == max(
-            (line.end for line in sealed_lines(self.run)), default=0
-        )
+        log, end = self.run / LOG, max((line.end for line in sealed_lines(self.run)), default=0)
+        whole = not log.is_symlink() and (not log.exists() or log.stat().st_size == end)
         beyond = [str(path.relative_to(self.run)) for path in found.extra]
         # A worker that was stopped and replaced may wake and write a piece of tape once more: the same bits, or the laws tell.
         beyond = [name for name in beyond if name.split("/")[0] != TAPE]
@@ -315,6 +319,7 @@ class Inventory:
         for name in found.derived:
             if name not in DRIVERS:
                 _remove(self.run / name)
+                fresh._noted[name] = GONE
         for path in found.extra:
             _remove(path)
         os.truncate(self.run / LOG, lines[-1].end if lines else 0)

@@ -34,6 +34,8 @@ def read_manifest(generation: Path) -> dict[str, Any]:
     text = (generation / MANIFEST).read_text("utf-8")
     manifest: dict[str, Any] = json.loads(text)
     del manifest["seal"]
+    if (generation / MANIFEST).is_symlink():
+        raise ValueError("it is elsewhere")
     if text != sealed(manifest) or not generation.name.startswith(f"cycle-{manifest['cycle']:09d}-"):
         raise ValueError("it was changed")
     return manifest
