@@ -27,7 +27,8 @@ def test_three_faults(full: bool, tmp_path: Path, injected: Recorder) -> None:
 
     The sample's run is shorter than the interval by default: it is told one.
     """
-    length = {"cycles": 1000} if full else {"cycles": 1000, "checkpoint_every": 100}
+    cycles = 1000 if full else 400
+    length = {"cycles": cycles} if full else {"cycles": cycles, "checkpoint_every": cycles // 10}
     demon = {"threshold": 50 if full else 10}
     config = Config.from_mapping({"field": _FULL if full else _SMALL, "run": length, "demon": demon})
     with running(tmp_path, config) as run:
@@ -41,7 +42,7 @@ def test_three_faults(full: bool, tmp_path: Path, injected: Recorder) -> None:
                 time.sleep(max(0.0, run.began + share * seconds - time.monotonic()))
                 assert process.poll() is None, run.words()
             else:
-                assert run.await_cycle(int(share * 1000), process), run.words()
+                assert run.await_cycle(int(share * cycles), process), run.words()
 
         at(0.4)
         run.strike(lambda: signals(workers_of(process.pid)[:1], signal.SIGKILL))
@@ -55,5 +56,5 @@ def test_three_faults(full: bool, tmp_path: Path, injected: Recorder) -> None:
         undisturbed, hurt = (json.loads((tmp_path / f"out-{n}").read_text()) for n in (0, 2))
         assert hurt["digest"] == undisturbed["digest"]
         assert all(law.holds for law in audit(run.path))
-        sites = f"{undisturbed['totals']['sites']:,} sites, 1,000 cycles"
+        sites = f"{undisturbed['totals']['sites']:,} sites, {cycles:,} cycles"
         injected(Injected(f"{sites}: two workers and the driver", SAME, run.faults, time.monotonic() - run.struck))
