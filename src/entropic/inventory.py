@@ -234,9 +234,9 @@ class Inventory:
         wrong = [
             name
             for name, facts in files.items()
-            if name.startswith(within) and not self._is(name, facts, tape or not name.startswith(TAPE))
+            if name.startswith(within) and not self.holds(name, facts, tape or not name.startswith(TAPE))
         ]
-        aside = tuple(name for name in wrong if self._is(f"{ASIDE}/{files[name].sha256}", files[name]))
+        aside = tuple(name for name in wrong if self.holds(f"{ASIDE}/{files[name].sha256}", files[name]))
         derived = tuple(name for name in wrong if name not in aside and name.startswith(_DERIVED))
         lost = tuple(name for name in wrong if name not in {*derived, *aside})
         known = {*files, *(str(parent) for name in files for parent in Path(name).parents)}
@@ -249,7 +249,7 @@ class Inventory:
         )
         return Survey(lost, derived, aside, extra)
 
-    def _is(self, name: str, facts: Facts, look: bool = True) -> bool:
+    def holds(self, name: str, facts: Facts, look: bool = True) -> bool:
         """Whether a file is what the log says, in its own place (no link leads there)."""
         path = self.run / name
         if facts == GONE:

@@ -21,7 +21,7 @@ from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
 from entropic.durable import flush, json_text, mending, whole, write_json, write_text
 from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
 from entropic.errors import ResourceError, StoreError, UsageError
-from entropic.inventory import DRIVERS, Inventory, file_facts, sealed_lines
+from entropic.inventory import DRIVERS, Inventory, sealed_lines
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
@@ -237,9 +237,7 @@ class RunStore:
         """A file that is there from the beginning must be as it was."""
         path = self.path / name
         first = next(iter(sealed_lines(self.path)), None)
-        with reading(path):
-            changed = first is not None and first.files.get(name) != file_facts(path)
-        if changed:
+        if first is not None and (name not in first.files or not self.inventory.holds(name, first.files[name])):
             raise StoreError(f"{path} is not as it was written.", "restore it from a copy, or run again")
 
     def write_json(self, name: str, content: Mapping[str, Any], indent: int | None = 1) -> None:

@@ -59,7 +59,9 @@ def _cut(share: float, less: int = 0) -> Callable[[Path, Source], None]:
 
 def _swap(file: Path, source: Source) -> None:
     """With the next file of its kind that is not the same."""
-    kind = [p for p in sorted(source.run.rglob("*")) if p.is_file() and not p.is_symlink() and _of_a_kind(p, file)]
+    name = source.name(file)
+    among = sorted(p for p in source.run.rglob("*") if p.is_file() and not p.is_symlink())
+    kind = [p for p in among if _of_a_kind(source.name(p), name)]
     others = [p for p in kind if p.read_bytes() != file.read_bytes() and p.resolve() == p.absolute()]
     if others:
         mine, theirs = file.read_bytes(), others[0].read_bytes()
@@ -68,9 +70,12 @@ def _swap(file: Path, source: Source) -> None:
 
 
 def _of_a_kind(one: Path, other: Path) -> bool:
-    if one.parent.name == other.parent.name == "before":
-        return True
-    return (one.suffix == other.suffix == ".json" and one.name == other.name) or (one.suffix == other.suffix == "")
+    """Of one part of the store, or one checkpoint: otherwise two of what a resume can choose from would be hurt at once."""
+    depth = {"checkpoints": 2, "before": 1}.get(other.parts[0], 1) if len(other.parts) > 1 else 0
+    if len(one.parts) == 1 or depth == 0:
+        return len(one.parts) == len(other.parts) and one.suffix == other.suffix
+    together = one.parts[:depth] == other.parts[:depth]
+    return together and one.suffix == other.suffix and (one.suffix != ".json" or one.name == other.name)
 
 
 def _edited(file: Path, source: Source) -> None:

@@ -119,7 +119,7 @@ READERS: dict[str, Callable[[Path, Path], str]] = {
 }
 
 
-def reads(reader: str, name: Path, run: Path) -> bool:
+def reads(reader: str, name: Path, sound: Path) -> bool:
     """Whether it looks at a file at all."""
     part = name.parts[0]
     if reader == "audit":
@@ -127,16 +127,13 @@ def reads(reader: str, name: Path, run: Path) -> bool:
     if part == "before":
         return False
     if part == "checkpoints":  # whoever goes by the older one will look at it
-        newest = of_the_newest(name, run)
+        newest = of_the_newest(name, sound)
         return newest and (reader != "open_run" or "quanta/c" in str(name) or name.name == "manifest.json")
     if reader == "open_run":
         return part in ("config.toml", "series.zarr", "summary.json")
-    if reader in ("status", "report"):
-        # neither reads the tape, of which only the size is looked at; status needs nothing that can be made anew
-        return part != "tape" and not (
-            reader == "status" and part in ("series.zarr", "summary.json", "timeline.json", "inventory.jsonl", *DRIVERS)
-        )
-    return True
+    if part == "tape":  # of which only the size is looked at
+        return reader == "reverse"
+    return reader != "status" or refused(name, sound)  # status is content with what a resume puts in order
 
 
 def refused(name: Path, sound: Path) -> bool:
