@@ -104,7 +104,7 @@ def test_the_shim_sees_every_file(half: Half) -> None:
 
 def test_killed_at_every_write(half: Half, full: bool, tmp_path: Path, injected: Recorder) -> None:
     run, slowest = tmp_path / "run", 0.0
-    struck = chosen(len(half.operations), full, 24, 5)
+    struck = chosen(len(half.operations), full, 10, 5)
     for number in struck:
         copied(half.run, run)
 
@@ -130,7 +130,7 @@ def test_killed_at_every_write(half: Half, full: bool, tmp_path: Path, injected:
 
 def test_killed_before_the_first_cycle(half: Half, full: bool, tmp_path: Path, injected: Recorder) -> None:
     """A run that has no checkpoint yet has nothing to lose: a resume goes on from its start, or says so."""
-    struck, went_on = chosen(len(half.beginning), full, 10, 6), 0
+    struck, went_on = chosen(len(half.beginning), full, 6, 6), 0
     for number in struck:
         run = tmp_path / str(number)
 
@@ -159,7 +159,7 @@ def test_a_disk_that_fails(
     """A typed error, exit code 4; the checkpoint before it stands; and once the disk is well again the digest is reached."""
     run = tmp_path / "run"
     seed = NUMBERS.index(name) * 2 + lasting
-    struck = chosen(len(half.operations), full and lasting and name == "ENOSPC", 100 if full else 4, seed)
+    struck = chosen(len(half.operations), full and lasting and name == "ENOSPC", 100 if full else 2, seed)
     errors, slowest = 0, 0.0
     for number in struck:
         copied(half.run, run)
