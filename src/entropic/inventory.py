@@ -135,9 +135,11 @@ class Inventory:
     Parameters
     ----------
     run : Path
+    cycle : int or None
+        Up to which checkpoint; None: all.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, cycle: int | None = None) -> None:
         self.run = run
         self.files: dict[str, Facts] = {}
         self.cycle, self.seal, self.end = 0, "", 0
@@ -146,7 +148,8 @@ class Inventory:
         self._kept: set[str] = set()  # aside since the last line
         self._kept_before: set[str] = set()  # and between it and the one of the checkpoint before
         for line in sealed_lines(run):
-            self._fold(line)
+            if cycle is None or line.cycle <= cycle:
+                self._fold(line)
 
     def _fold(self, line: Line) -> None:
         if line.cycle > self.cycle:
@@ -227,10 +230,7 @@ class Inventory:
         within : str
             What the names of files that are looked at begin with.
         """
-        files: dict[str, Facts] = {}
-        for line in sealed_lines(self.run):
-            if line.cycle <= cycle:
-                files.update(line.files)
+        files = Inventory(self.run, cycle).files
         wrong = [
             name
             for name, facts in files.items()
@@ -300,10 +300,7 @@ class Inventory:
         found = self.survey(cycle, tape=False)
         if found.lost:
             raise StoreError(f"{self.run / found.lost[0]} is not as it was written{_more(found.lost)}.", _COPY)
-        lines = [line for line in sealed_lines(self.run) if line.cycle <= cycle]
-        fresh = Inventory(self.run / "nowhere")
-        for line in lines:
-            fresh._fold(line)
+        fresh = Inventory(self.run, cycle)
         # Metadata first, the group's copy of it before all: cut short, a reader sees fewer rows, and none that is gone as zeros.
         for name in sorted(found.aside, key=lambda name: (not name.endswith("zarr.json"), name.count("/"))):
             temporary = self.run / ASIDE / "back"
@@ -322,10 +319,9 @@ class Inventory:
                 fresh._noted[name] = GONE
         for path in found.extra:
             _remove(path)
-        os.truncate(self.run / LOG, lines[-1].end if lines else 0)
+        os.truncate(self.run / LOG, fresh.end)
         flush(self.run / LOG)
-        fresh.run = self.run
-        self.__dict__.update(fresh.__dict__)
+        vars(self).update(vars(fresh))
 
 
 def _keeps_its_name(path: Path) -> bool:
