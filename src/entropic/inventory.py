@@ -144,7 +144,7 @@ class Inventory:
         self.files: dict[str, Facts] = {}
         self.cycle, self.seal, self.end = 0, "", 0
         self._noted: dict[str, Facts] = {}
-        self._last: Mapping[str, Facts] = {}
+        self._last: list[str] = []  # what grew when it last did
         self._kept: set[str] = set()  # aside since the last line
         self._kept_before: set[str] = set()  # and between it and the one of the checkpoint before
         for line in sealed_lines(run):
@@ -157,7 +157,9 @@ class Inventory:
         replaced = {self.files[name].sha256 for name in line.files if name in self.files}
         self._kept_before |= replaced
         self.files.update(line.files)
-        self.cycle, self.seal, self.end, self._last = line.cycle, line.seal, line.end, line.files
+        self.cycle, self.seal, self.end = line.cycle, line.seal, line.end
+        grown = [name for name in line.files if name.split("/")[0] in _GROWING and not name.startswith(TAPE)]
+        self._last = grown or self._last
 
     # -- writing --
 
@@ -170,8 +172,7 @@ class Inventory:
         aside = self.run / ASIDE
         aside.mkdir(exist_ok=True)
         for name in self._last:
-            if name.split("/")[0] in _GROWING and not name.startswith(TAPE):
-                self._keep(name)
+            self._keep(name)
         flush(aside)
         flush(self.run)
 
