@@ -23,6 +23,7 @@ from entropic.engine.checkpoint import (
 from entropic.engine.drive import block_grid
 from entropic.engine.state import TapePiece, first_state
 from entropic.initial import lattice_of
+from entropic.inventory import Inventory, file_facts
 from entropic.tape import read_tape, write_tape
 
 CONFIG = Config.from_mapping(
@@ -49,15 +50,17 @@ def test_what_a_stopped_writer_leaves_does_not_count(tmp_path: Path) -> None:
     """It has a file open in a checkpoint that others finish, and writes on when it wakes."""
     lattice = lattice_of(CONFIG.field)
     grid = block_grid(lattice, (2, 2))
-    path = begin(tmp_path, 3, grid)
+    directory = tmp_path / "checkpoints"
+    directory.mkdir()
+    path = begin(directory, 3, grid)
     parts = [write_block(first_state(CONFIG, b), b, str(path)) for b in grid.blocks]
     with (path / "field.zarr" / "quanta" / "c" / "0.0123456789abcdef.partial").open("wb") as torn:
         torn.write(b"half")
         torn.flush()
-        written = commit(path, 3, grid, parts)
+        written = commit(path, 3, grid, parts, inventory=Inventory(tmp_path).write(3))
         torn.write(b"the other half")
     assert verify(written.path).digest == written.digest
-    assert newest_sound(tmp_path).cycle == 3 and len(generations(tmp_path)) == 1
+    assert newest_sound(directory).cycle == 3 and len(generations(directory)) == 1
 
 
 def packed(cycle: int, bits: NDArray[np.uint8]) -> TapePiece:
@@ -74,7 +77,8 @@ def test_a_part_of_the_tape_written_again(tmp_path: Path) -> None:
     grid = block_grid(lattice_of(CONFIG.field), (1, 4))
     for block in grid.blocks:
         pieces = [packed(cycle, before[cycle][block.region_ids]) for cycle in (4, 5, 6)]
-        assert write_tape(pieces, block, str(tmp_path / "r"), 4, 6) == 3
+        files = write_tape(pieces, block, str(tmp_path / "r"), 4, 6)
+        assert files and all(file_facts(tmp_path / "r" / name) == facts for name, facts in files.items())
     (torn,) = (tmp_path / "r" / "tape").glob("*4-*6")
     (torn / ".tmp-part-000001-01234567.zarr").mkdir()
     after = read_tape(str(tmp_path / "r"), every, range(1, 7))

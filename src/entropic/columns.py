@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, final
@@ -25,6 +26,7 @@ from entropic.inventory import Facts, Inventory, facts_of
 __all__ = ["grow", "largest", "opened", "written"]
 
 _ROWS = 256  # of a chunk, at most
+_WRITERS = 4
 
 
 @final
@@ -37,9 +39,10 @@ class _Flushing(WrapperStore[Store]):
         self.inventory = inventory
         self.touched: set[Path] = set()
         self.files: dict[str, Facts] = {}
+        self._pool = ThreadPoolExecutor(_WRITERS, "entropic-columns")
 
     async def set(self, key: str, value: Buffer) -> None:
-        await asyncio.to_thread(self._set, self.root / key, value)
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._set, self.root / key, value)
 
     def _set(self, path: Path, value: Buffer) -> None:
         content, name = value.as_buffer_like(), str(path.relative_to(self.root))
@@ -50,6 +53,10 @@ class _Flushing(WrapperStore[Store]):
                 self.inventory.keep(path)
         self.touched.add(path.parent)
         self.files[name] = facts_of(content)
+
+    def finish(self) -> None:
+        """Wait for all who write: zarr does not where one of them fails."""
+        self._pool.shutdown(cancel_futures=True)
 
     def settle(self) -> None:
         """Have the names of all that was written on disk, too, up to the store's own."""
@@ -77,7 +84,10 @@ def written(
     What is written is noted in the ``inventory``, or in ``files``, by names relative to the group's.
     """
     store = _Flushing(LocalStore(place), inventory)
-    yield zarr.open_group(store, mode=mode, use_consolidated=False)
+    try:
+        yield zarr.open_group(store, mode=mode, use_consolidated=False)
+    finally:
+        store.finish()
     store.settle()
     if files is not None:
         files.update(store.files)

@@ -379,6 +379,24 @@ def _described(cluster: ClusterFile, session: Session) -> Iterator[DaskExecutor]
         yield DaskExecutor(client, link, cluster.wait.quiet, started.tend)
 
 
+@final
+class _Client(Client):  # type: ignore[misc]
+    """A client that closes when it cannot connect.
+
+    Else the garbage collector would see to that, perhaps while the next one starts, which holds a lock that closing waits
+    for (distributed 2026.8, ``LoopRunner``).
+    """
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except BaseException:
+            with suppress(Exception):
+                self.close(timeout=_WAIT_SECONDS)
+            self.status = "closed"
+            raise
+
+
 @contextmanager
 def _client(scheduler: str) -> Iterator[Client]:
     """A client of a scheduler given by address or by scheduler file."""
@@ -390,7 +408,7 @@ def _client(scheduler: str) -> Iterator[Client]:
         place = {"scheduler_file": scheduler}
     patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
     try:
-        client = Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
+        client = _Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
     except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
         raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
     try:
