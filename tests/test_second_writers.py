@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,9 @@ def test_a_part_of_the_tape_written_again(tmp_path: Path) -> None:
     for block in grid.blocks:
         pieces = [packed(cycle, before[cycle][block.region_ids]) for cycle in (4, 5, 6)]
         files = write_tape(pieces, block, str(tmp_path / "r"), 4, 6)
-        assert files and all(file_facts(tmp_path / "r" / name) == facts for name, facts in files.items())
+        bits = next(tmp_path / "r" / name for name in files if name.endswith("bits/zarr.json"))
+        assert json.loads(bits.read_text())["shape"][0] == 3
+        assert all(file_facts(tmp_path / "r" / name) == facts for name, facts in files.items())
     (torn,) = (tmp_path / "r" / "tape").glob("*4-*6")
     (torn / ".tmp-part-000001-01234567.zarr").mkdir()
     after = read_tape(str(tmp_path / "r"), every, range(1, 7))

@@ -273,8 +273,8 @@ class Inventory:
             One is not.
         """
         found = self.survey(cycle, tape, within)
-        log, end = self.run / LOG, max((line.end for line in sealed_lines(self.run)), default=0)
-        whole = not log.is_symlink() and (not log.exists() or log.stat().st_size == end)
+        log = self.run / LOG
+        whole = not log.is_symlink() and (not log.exists() or log.stat().st_size == Inventory(self.run).end)
         beyond = [str(path.relative_to(self.run)) for path in found.extra]
         # A worker that was stopped and replaced may wake and write a piece of tape once more: the same bits, or the laws tell.
         beyond = [name for name in beyond if name.split("/")[0] != TAPE]

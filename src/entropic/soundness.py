@@ -7,7 +7,7 @@ from pathlib import Path
 from entropic.drivers import is_locked
 from entropic.engine.checkpoint import Generation, discard, generations, newest_sound, set_aside, verify
 from entropic.errors import StoreError
-from entropic.store import FIELD_LINK, RunStore
+from entropic.store import RunStore
 
 __all__ = ["drop_damaged", "require_sound"]
 
@@ -25,7 +25,7 @@ def require_sound(store: RunStore) -> None:
     newest = newest_sound(store.checkpoints)
     store.inventory.require(newest.cycle)
     remedy = f"the checkpoint of cycle {newest.cycle} is sound; put the others in order: entropic resume {store.path}"
-    link = store.path / FIELD_LINK
+    link = store.path / newest.field.name
     if link.resolve() != newest.field.resolve():
         raise StoreError(f"{link} does not lead to {newest.field}.", remedy)
     for path in generations(store.checkpoints):

@@ -39,7 +39,6 @@ __all__ = [
 
 _SERIES = (*SERIES, "cycle")
 _OWN_FILES = ("config.toml", "network.json", "protocol.json", "protocol.py", "provenance.json", *DRIVERS)
-FIELD_LINK = "field.zarr"
 
 
 @final
@@ -260,7 +259,7 @@ class RunStore:
         temporary = self.path / ".field.tmp"
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(Path("checkpoints") / generation.name / "field.zarr")
-        temporary.rename(self.path / FIELD_LINK)
+        temporary.rename(self.path / "field.zarr")
 
     # -- books and series --
 

@@ -71,11 +71,12 @@ def _swap(file: Path, source: Source) -> None:
 
 def _of_a_kind(one: Path, other: Path) -> bool:
     """Of one part of the store, or one checkpoint: otherwise two of what a resume can choose from would be hurt at once."""
-    depth = {"checkpoints": 2, "before": 1}.get(other.parts[0], 1) if len(other.parts) > 1 else 0
-    if len(one.parts) == 1 or depth == 0:
-        return len(one.parts) == len(other.parts) and one.suffix == other.suffix
-    together = one.parts[:depth] == other.parts[:depth]
-    return together and one.suffix == other.suffix and (one.suffix != ".json" or one.name == other.name)
+    if one.suffix != other.suffix:
+        return False
+    if 1 in (len(one.parts), len(other.parts)):
+        return len(one.parts) == len(other.parts)
+    depth = 2 if other.parts[0] == "checkpoints" else 1
+    return one.parts[:depth] == other.parts[:depth] and (one.suffix != ".json" or one.name == other.name)
 
 
 def _edited(file: Path, source: Source) -> None:

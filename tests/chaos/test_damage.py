@@ -201,7 +201,7 @@ def test_every_file_every_damage(how: str, made: Made, full: bool, tmp_path: Pat
                 slowest[key] = max(slowest.get(key, 0), time.monotonic() - started)
     for key, count in sorted(outcomes.items()):
         injected(Injected(key[0], key[1].split(": ", 1)[1], count, slowest[key]))
-    assert outcomes
+    assert len(outcomes) > (60 if full else 0)
 
 
 def only_cycles(name: Path, source: Source) -> bool:
