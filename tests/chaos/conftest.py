@@ -11,7 +11,7 @@ from chaos.recording import Injected, Recorder, write
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Many faults in one test take longer than the others' limit; every wait in them has its own."""
-    seconds = 2400 if config.getoption("--full") else 900
+    seconds = 3600 if config.getoption("--full") else 900
     for item in items:  # of the whole session
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(seconds))

@@ -248,28 +248,27 @@ class Drive:
         if not agreed:
             silent = {block.number for block in grid.blocks} - before.keys() - after.keys()  # they give no face
             marks += [self.submit("done", number, _done, self.states[number]) for number in sorted(silent)]
-        new = []
         for block in grid.blocks:
             number = block.number
             given = Inputs(deals=tuple(deals.get(number, ())), supply=supplies.get(number))
-            state, others, reader = self.states[number], sent.get(number, []), more(block) if more else None
-            new.append(
-                self.submit(
-                    "block",
-                    number,
-                    _step,
-                    state,
-                    block,
-                    segment,
-                    self.rules,
-                    given,
-                    before.get(number),
-                    after.get(number),
-                    others,
-                    reader,
-                )
+            old, others, reader = self.states[number], sent.get(number, []), more(block) if more else None
+            self.states[number] = self.submit(
+                "block",
+                number,
+                _step,
+                old,
+                block,
+                segment,
+                self.rules,
+                given,
+                before.get(number),
+                after.get(number),
+                others,
+                reader,
             )
-        self.replace(new)
+            self.executor.release(
+                [old]
+            )  # at once: where tasks run as they are submitted, the next block takes its memory
         return marks
 
     def go(
