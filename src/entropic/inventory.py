@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -47,10 +47,11 @@ GONE = Facts(0, "")  # of a file that was there and shall not be
 @final
 @dataclass(frozen=True)
 class Line:
-    """One line of the log: files written since the line before."""
+    """One line of the log: files written since the line before, and the sums of those replaced that are kept aside."""
 
     cycle: int
     files: Mapping[str, Facts]
+    aside: frozenset[str]
     seal: str
     end: int
 
@@ -86,9 +87,9 @@ def file_facts(path: Path) -> Facts:
         return Facts(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _line(cycle: int, files: Mapping[str, Facts], before: str) -> tuple[str, str]:
+def _line(cycle: int, files: Mapping[str, Facts], aside: Iterable[str], before: str) -> tuple[str, str]:
     """Text and seal of the line that follows the one with the seal ``before``."""
-    body: dict[str, Any] = {"cycle": cycle, "files": files}
+    body: dict[str, Any] = {"cycle": cycle, "files": files, "aside": sorted(aside)}
     seal = hashlib.sha256(f"{before} {json.dumps(body, sort_keys=True)}".encode()).hexdigest()
     return json.dumps({**body, "seal": seal}, sort_keys=True) + "\n", seal
 
@@ -101,11 +102,12 @@ def sealed_lines(run: Path) -> Iterator[Line]:
             content = json.loads(raw)
             cycle = content["cycle"]
             files = {str(name): Facts(int(size), str(sha256)) for name, (size, sha256) in content["files"].items()}
-            text, seal = _line(cycle, files, seal)
+            aside = frozenset(map(str, content["aside"]))
+            text, seal = _line(cycle, files, aside, seal)
             if raw != text.encode() or type(cycle) is not int:
                 return
             end += len(raw)
-            yield Line(cycle, files, seal, end)
+            yield Line(cycle, files, aside, seal, end)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return
 
@@ -154,8 +156,7 @@ class Inventory:
     def _fold(self, line: Line) -> None:
         if line.cycle > self.cycle:
             self._kept_before = set()
-        replaced = {self.files[name].sha256 for name in line.files if name in self.files}
-        self._kept_before |= replaced
+        self._kept_before |= line.aside
         self.files.update(line.files)
         self.cycle, self.seal, self.end = line.cycle, line.seal, line.end
         grown = [name for name in line.files if name.split("/")[0] in _GROWING and not name.startswith(TAPE)]
@@ -192,7 +193,8 @@ class Inventory:
 
     def write(self, cycle: int) -> str:
         """A line with all that was noted; returns its seal, for the manifest of the cycle's checkpoint."""
-        text, seal = _line(cycle, self._noted, self.seal)
+        replaced = {self.files[name].sha256 for name in self._noted if name in self.files}
+        text, seal = _line(cycle, self._noted, self._kept & replaced, self.seal)
         log = self.run / LOG
         log.touch()
         with log.open("r+b") as file:
@@ -202,7 +204,7 @@ class Inventory:
             file.flush()
             os.fsync(file.fileno())
             end = file.tell()
-        self._fold(Line(cycle, self._noted, seal, end))
+        self._fold(Line(cycle, self._noted, frozenset(self._kept & replaced), seal, end))
         self._noted = {}
         return seal
 
@@ -282,6 +284,11 @@ class Inventory:
         if wrong:
             remedy = _COPY if found.lost else f"run: entropic resume {self.run}"
             raise StoreError(f"{self.run / wrong[0]} is not as it was written{_more(wrong)}.", remedy)
+
+    def lacking_aside(self) -> list[Path]:
+        """What was kept aside for the checkpoint before, and is not there."""
+        aside = self.run / ASIDE
+        return [aside / name for name in sorted(self._kept_before) if not os.path.lexists(aside / name)]
 
     def spoilt_aside(self) -> list[Path]:
         """What is kept aside and is not as it was written."""

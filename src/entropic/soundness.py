@@ -7,6 +7,7 @@ from pathlib import Path
 from entropic.drivers import is_locked
 from entropic.engine.checkpoint import Generation, discard, generations, newest_sound, set_aside, verify
 from entropic.errors import StoreError
+from entropic.inventory import Inventory
 from entropic.store import RunStore
 
 __all__ = ["drop_damaged", "require_sound"]
@@ -28,9 +29,11 @@ def require_sound(store: RunStore) -> None:
     link = store.path / newest.field.name
     if link.resolve() != newest.field.resolve():
         raise StoreError(f"{link} does not lead to {newest.field}.", remedy)
-    for path in generations(store.checkpoints):
-        if path != newest.path:
-            _require(store, path, remedy)
+    older = [path for path in generations(store.checkpoints) if path != newest.path]
+    for path in older:
+        _require(store, path, remedy)
+    if older and (lacking := Inventory(store.path, newest.cycle).lacking_aside()):
+        raise StoreError(f"{lacking[0]} is not there.", remedy)
     if spoilt := store.inventory.spoilt_aside():
         raise StoreError(f"{spoilt[0]} is not as it was written.", remedy)
 
@@ -49,9 +52,12 @@ def drop_damaged(store: RunStore, sound: Generation) -> None:
     """Keep those checkpoints only that can be gone on from: damaged ones would count as one of the two that are kept."""
     for path in store.inventory.spoilt_aside():
         path.unlink()
+    lacking = Inventory(store.path, sound.cycle).lacking_aside()
     for path in generations(store.checkpoints):
         try:
             if path != sound.path:
+                if lacking:
+                    raise StoreError(f"{lacking[0]} is not there.", "")
                 _require(store, path, "")
         except StoreError:
             set_aside(path)
