@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import entropic.cli
-from entropic.engine import cluster as engine_cluster
+from entropic.engine import cluster_client
 
 CODES = {0, 2, 3, 4, 5}
 TINY = """
@@ -100,7 +100,7 @@ def entropic_(*arguments: str) -> Outcome:
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In a directory of its own; schedulers that are not there are given up soon."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(cluster_client, "_CONNECT_SECONDS", 0.1)
     (tmp_path / "c.toml").write_text(TINY)
     return tmp_path
 

@@ -22,10 +22,12 @@ from distributed.security import Security
 from entropic.computer import EntropicComputer, Observer
 from entropic.config import Config
 from entropic.engine import cluster as engine_cluster
-from entropic.engine.checkpoint import Generation, reading
+from entropic.engine import cluster_client
+from entropic.engine.checkpoint import Generation
 from entropic.engine.cluster import DaskExecutor, Executor, SerialExecutor, Where, connect
 from entropic.engine.state import BlockState
 from entropic.errors import ClusterError, StoreError
+from entropic.reading import reading
 from entropic.reversal import reverse
 from entropic.store import RunStore
 from test_scheduler_dies import cluster
@@ -173,7 +175,7 @@ def test_a_tls_cluster_by_scheduler_file(
         ):
             assert executor.workers == 2
             assert digests(executor, tmp_path / "run") == expected
-        monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 1.0)
+        monkeypatch.setattr(cluster_client, "_CONNECT_SECONDS", 1.0)
         foreign = tls_files(tmp_path / "foreign")
         strange = {**tls, "distributed.comm.tls.client.cert": foreign.tls_client_cert}
         strange |= {"distributed.comm.tls.client.key": foreign.tls_client_key}
@@ -203,8 +205,8 @@ def test_no_scheduler_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("by_file", [False, True])
 def test_no_scheduler_there(by_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert engine_cluster._CONNECT_SECONDS <= 20
-    monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 1.0)
+    assert cluster_client._CONNECT_SECONDS <= 20
+    monkeypatch.setattr(cluster_client, "_CONNECT_SECONDS", 1.0)
     place = dead_address()
     if by_file:
         (tmp_path / "scheduler.json").write_text(f'{{"type": "Scheduler", "address": "{place}", "workers": {{}}}}')
@@ -218,7 +220,7 @@ def test_no_scheduler_there(by_file: bool, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_spoilt_scheduler_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_client, "_CONNECT_SECONDS", 1.0)
     (tmp_path / "scheduler.json").write_text("{")
     with pytest.raises(ClusterError), connect(Where(1, 1, scheduler=str(tmp_path / "scheduler.json"))):
         pass

@@ -97,7 +97,7 @@ def test_purpose_is_the_twin_s() -> None:
     from entropic import randomness
 
     assert reference.PURPOSE_EXCHANGE == randomness.PURPOSE_EXCHANGE
-    assert tuple(int(s) for s in kernels.reduce.DIGEST_SALT) == reference.DIGEST_SALT
+    assert tuple(int(s) for s in kernels.digest.DIGEST_SALT) == reference.DIGEST_SALT
 
 
 # --- exchange: kernels against twins ------------------------------------------------------------------------------

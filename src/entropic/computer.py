@@ -24,7 +24,6 @@ from entropic.engine.checkpoint import (
     commit,
     discard,
     generations,
-    is_damage,
     load_carried,
     newest_sound,
     prune,
@@ -45,6 +44,7 @@ from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester
 from entropic.machines.protocol import OwnProtocol, ProtocolError
+from entropic.reading import is_damage
 from entropic.records import append_flows, append_orders, append_trades
 from entropic.soundness import drop_damaged
 from entropic.store import RunStore

@@ -13,12 +13,13 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic.config import FieldSection
-from entropic.engine.checkpoint import digest_text, read_sites, reading
+from entropic.engine.checkpoint import digest_text, read_sites
 from entropic.engine.drive import block_grid
 from entropic.engine.state import block_digest
 from entropic.initial import draw_block, lattice_of
 from entropic.kernels import region_histogram
 from entropic.lattice import BlockGrid, Lattice, regular_cuts
+from entropic.reading import reading
 from entropic.series import SERIES
 from entropic.special import ln_multinomial, ln_multiplicity, temperature
 from entropic.store import RunStore

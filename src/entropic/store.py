@@ -19,13 +19,14 @@ from entropic.columns import grow, largest, opened, written
 from entropic.config import Config, ConfigError
 from entropic.drivers import StoreBusyError, is_locked, note_driver, take_lock
 from entropic.durable import flush, json_text, mending, whole, write_json, write_text
-from entropic.engine.checkpoint import Generation, consolidate, newest_sound, reading
+from entropic.engine.checkpoint import Generation, consolidate, newest_sound
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.inventory import DRIVERS, Inventory, sealed_lines
 from entropic.ledger import ACCOUNTS, Ledger, accounts
 from entropic.machines.network import Network
 from entropic.machines.protocol import OwnProtocol, ProtocolError
 from entropic.provenance import provenance
+from entropic.reading import reading
 from entropic.series import FLOWS, SERIES, flow
 
 __all__ = [

@@ -10,8 +10,9 @@ import numpy as np
 
 from entropic import special
 from entropic.audit import audit
-from entropic.engine.checkpoint import newest_sound, reading
+from entropic.engine.checkpoint import newest_sound
 from entropic.initial import lattice_of
+from entropic.reading import reading
 from entropic.store import RunStore
 
 __all__ = ["efficiencies", "entropies", "summarise"]

@@ -15,10 +15,10 @@ from zarr.codecs import BloscCodec, BloscShuffle, Crc32cCodec
 from entropic.columns import written
 from entropic.config import Config
 from entropic.durable import flush
-from entropic.engine.checkpoint import reading
 from entropic.engine.state import TapePiece
 from entropic.inventory import Facts
 from entropic.lattice import Block
+from entropic.reading import reading
 
 __all__ = ["read_tape", "write_tape", "writes_tape"]
 

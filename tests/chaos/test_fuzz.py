@@ -27,6 +27,7 @@ from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.drivers import drivers
 from entropic.engine import cluster as engine_cluster
+from entropic.engine import cluster_client
 from entropic.engine.checkpoint import generations, read_sites, verify
 from entropic.errors import EntropicError
 from entropic.field import open_run
@@ -181,7 +182,7 @@ def test_there_are_enough() -> None:
 def test_hostile(
     target: Target, original: Path, full: bool, tmp_path: Path, injected: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_cluster, "_CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr(cluster_client, "_CONNECT_SECONDS", 0.05)
     for name in ("c.toml", "lines.json", "outcome.npz", "scheduler.json", "study"):
         source = original.parent / name
         copied(source, tmp_path / name) if source.is_dir() else (tmp_path / name).write_bytes(source.read_bytes())

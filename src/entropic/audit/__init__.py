@@ -22,8 +22,8 @@ from entropic.audit.stored import check_field, check_opening, check_series
 from entropic.audit.tape import check_tape
 from entropic.audit.trades import Trades
 from entropic.columns import largest, opened
-from entropic.engine.checkpoint import reading
 from entropic.initial import lattice_of
+from entropic.reading import reading
 from entropic.store import RunStore
 
 __all__ = ["Law", "audit"]

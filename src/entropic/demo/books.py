@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic import entropy
-from entropic.engine.checkpoint import reading
+from entropic.reading import reading
 from entropic.store import RunStore
 
 __all__ = ["Books", "information", "read_books", "read_columns", "total", "waste"]

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from entropic import entropy
 from entropic.claims import CircuitTrial, SortTrial
-from entropic.engine.checkpoint import newest_sound, reading
+from entropic.engine.checkpoint import newest_sound
 from entropic.initial import lattice_of
 from entropic.lattice import Block, BlockGrid, regular_cuts
 from entropic.machines.circuits import bill_of_words, cuccaro_adder, naive_adder, to_integers
 from entropic.machines.demon import MaxwellDemon
 from entropic.machines.landauer import LandauerEngine
 from entropic.machines.pump import EntropyPump
+from entropic.reading import reading
 from entropic.store import RunStore
 from entropic.tape import read_tape
 

@@ -8,16 +8,12 @@ goes on from `load_block`.
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import itertools
 import shutil
 import uuid
 import warnings
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -37,6 +33,7 @@ from entropic.engine.state import BlockState, block_digest, region_totals
 from entropic.errors import StoreError
 from entropic.inventory import sealed_lines
 from entropic.lattice import Block, BlockGrid, Box
+from entropic.reading import SPOILT, reading
 
 __all__ = [
     "Generation",
@@ -45,13 +42,11 @@ __all__ = [
     "consolidate",
     "discard",
     "generations",
-    "is_damage",
     "load_block",
     "load_carried",
     "newest_sound",
     "prune",
     "read_sites",
-    "reading",
     "reload_block",
     "set_aside",
     "verify",
@@ -62,11 +57,6 @@ FIELD = "field.zarr"
 _UNFINISHED = ".partial"  # how zarr calls a file until it is whole
 _ATTEMPT_LETTERS = 8
 _CHUNK_BYTES = 1 << 22  # small enough for codecs to work side by side in little memory, large enough for few files
-# What damaged metadata, chunks (blosc: RuntimeError, SystemError), archives and values lead to.
-_SPOILT: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RuntimeError),
-    *(SystemError, EOFError, zipfile.BadZipFile, zlib.error),
-)
 _STATE = {"battery": np.int64, "tape": np.float64, "stopped": np.int64}
 
 
@@ -96,31 +86,6 @@ def _chunks(grid: BlockGrid) -> tuple[int, ...]:
             factor = next(n for n in range(2, size[axis] + 1) if size[axis] % n == 0)
             size[axis] //= factor
     return tuple(size[4 - lattice.axes :])
-
-
-def is_damage(error: OSError) -> bool:
-    """Whether a failure comes of what is on the disk (something missing or in the way) and not of the disk's state."""
-    return error.errno in (
-        None,
-        errno.EINVAL,
-        errno.ENOENT,
-        errno.EEXIST,
-        errno.EISDIR,
-        errno.ENOTDIR,
-        errno.ENOTEMPTY,
-        errno.ELOOP,
-    )
-
-
-@contextmanager
-def reading(place: Path, remedy: str = "restore it from a copy, or run again") -> Iterator[None]:
-    """Whatever zarr, its codecs or JSON raise on a damaged store becomes a `StoreError`."""
-    try:
-        yield
-    except _SPOILT as error:
-        if isinstance(error, OSError) and not is_damage(error):
-            raise
-        raise StoreError(f"{place} cannot be read: {type(error).__name__} {error}.", remedy) from error
 
 
 def consolidate(place: Path | Store) -> None:
@@ -360,7 +325,7 @@ def verify(path: Path) -> Generation:
         for name in files:
             if not holds(path, name, files):
                 raise StoreError(f"{path / name}: content differs from the manifest.", remedy)
-    except _SPOILT as error:
+    except SPOILT as error:
         raise StoreError(f"{path}: no sound manifest ({error}).", remedy) from error
     return Generation(path, cycle, digest, manifest["inventory"])
 

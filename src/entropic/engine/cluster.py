@@ -15,11 +15,12 @@ from typing import Any, final
 
 import dask
 import psutil
-from dask.utils import parse_timedelta
 from distributed import Client, Future, LocalCluster, SchedulerPlugin, wait
 from distributed.security import Security
 
 from entropic.batch.file import ClusterFile
+from entropic.durable import mending
+from entropic.engine.cluster_client import client_of
 from entropic.engine.cluster_common import LOOPBACK
 from entropic.engine.cluster_lost import AnyWorker, Promptly
 from entropic.engine.cluster_settings import QUIET_SECONDS, START_SECONDS, cluster_settings
@@ -33,7 +34,6 @@ from entropic.errors import ClusterError, EntropicError
 
 __all__ = ["DaskExecutor", "Executor", "SerialExecutor", "Where", "connect", "silence_logs"]
 
-_CONNECT_SECONDS = 20.0
 _ANSWER_SECONDS = 20.0  # of a scheduler that is up, to a question
 _WAIT_SECONDS = 0.25
 _LOOK_SECONDS = 1.0  # between two looks at the workers and at memory, which cost as much as a small task
@@ -267,7 +267,9 @@ class DaskExecutor:
         if isinstance(error, EntropicError):
             raise error
         if isinstance(error, OSError):
-            raise ClusterError(f"a worker could not write or read: {error}.", "make room, then run 'entropic resume'")
+            raise ClusterError(
+                f"a worker could not write or read: {error}.", f"{mending(error)}, then run 'entropic resume'"
+            )
         raise ClusterError(
             f"task {future.key} failed: {type(error).__name__} {' '.join(str(error).split()).rstrip('.')}.",
             "see the workers' logs, then run 'entropic resume'",
@@ -331,7 +333,7 @@ def connect(where: Where) -> Iterator[DaskExecutor]:
         It cannot be had.
     """
     if where.scheduler is not None:
-        with _client(where.scheduler) as client:
+        with client_of(where.scheduler) as client:
             _await_worker(client)
             yield DaskExecutor(client, client.dashboard_link or None)
         return
@@ -377,41 +379,3 @@ def _described(cluster: ClusterFile, session: Session) -> Iterator[DaskExecutor]
     ):
         link = started.cluster.dashboard_link if cluster.network.dashboard else None
         yield DaskExecutor(client, link, cluster.wait.quiet, started.tend)
-
-
-@final
-class _Client(Client):  # type: ignore[misc]
-    """A client that closes when it cannot connect.
-
-    Else the garbage collector would see to that, perhaps while the next one starts, which holds a lock that closing waits
-    for (distributed 2026.8, ``LoopRunner``).
-    """
-
-    def __init__(self, **options: Any) -> None:
-        try:
-            super().__init__(**options)
-        except BaseException:
-            with suppress(Exception):
-                self.close(timeout=_WAIT_SECONDS)
-            self.status = "closed"
-            raise
-
-
-@contextmanager
-def _client(scheduler: str) -> Iterator[Client]:
-    """A client of a scheduler given by address or by scheduler file."""
-    remedy = "start one with 'dask scheduler --scheduler-file FILE' and workers, or leave --scheduler out"
-    place: dict[str, Any] = {"address": scheduler}
-    if "://" not in scheduler:
-        if not Path(scheduler).is_file():
-            raise ClusterError(f"there is no scheduler file {scheduler}.", remedy)
-        place = {"scheduler_file": scheduler}
-    patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
-    try:
-        client = _Client(**place, timeout=min(patience, _CONNECT_SECONDS), set_as_default=False)
-    except Exception as error:  # distributed raises OSError, TimeoutError, ValueError and others here
-        raise ClusterError(f"no scheduler answers at {scheduler}: {type(error).__name__} {error}.", remedy) from error
-    try:
-        yield client
-    finally:
-        client.close(timeout=10)

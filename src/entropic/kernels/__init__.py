@@ -7,6 +7,7 @@ agrees with it bit for bit.
 
 from entropic.kernels.contact import long_rows, put_run, take_run
 from entropic.kernels.deposit import add_heat, remove_heat
+from entropic.kernels.digest import field_digest
 from entropic.kernels.exchange import (
     exchange_pairs,
     exchange_runs,
@@ -22,7 +23,6 @@ from entropic.kernels.pay import PAID_DOUBTFUL, PAID_OVERFLOW, pay_records
 from entropic.kernels.reduce import (
     block_histograms,
     face_totals,
-    field_digest,
     region_histogram,
     region_total,
     region_view,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import final
 
+from entropic.durable import mending, whole
 from entropic.errors import ResourceError, UsageError
 
 __all__ = ["ReportExtraError", "ReportTargetError", "report"]
@@ -64,13 +65,11 @@ def report(source: Path, target: Path, figures: Path | None = None) -> None:
 
 def _write(target: Path, content: bytes) -> None:
     """A file whole, or as it was."""
-    temporary = target.with_name(f".{target.name}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(target)
+        with whole(target) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ResourceError(
-            f"cannot write {target}: {error.strerror or error}.", "make room, or choose another place"
+            f"cannot write {target}: {error.strerror or error}.", f"{mending(error)}, or choose another place"
         ) from error

@@ -12,11 +12,12 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic import special
-from entropic.engine.checkpoint import generations, reading
+from entropic.engine.checkpoint import generations
 from entropic.errors import StoreError
 from entropic.initial import lattice_of
 from entropic.lattice import Lattice
 from entropic.ledger import accounts
+from entropic.reading import reading
 from entropic.report.cells import Cells, cells_of
 from entropic.store import RunStore
 

@@ -12,9 +12,9 @@ from entropic.config import Config
 from entropic.demo import ACTS, measure
 from entropic.demo.place import SUMMARY
 from entropic.drivers import beside
-from entropic.engine.checkpoint import reading
 from entropic.entropy import EntropyDomainError
 from entropic.errors import StoreError
+from entropic.reading import reading
 from entropic.report.books import read_books
 from entropic.report.facts import claims_section, laws_section, ledger_section, origin_section
 from entropic.report.parts import Page, Part, Section, Verdict

@@ -12,11 +12,12 @@ import zarr
 from numpy.typing import NDArray
 
 from entropic.durable import whole
-from entropic.engine.checkpoint import Generation, newest_sound, reading
+from entropic.engine.checkpoint import Generation, newest_sound
 from entropic.engine.state import block_digest
 from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid, Lattice, regular_cuts
 from entropic.ledger import ACCOUNTS
+from entropic.reading import reading
 from entropic.store import RunStore
 
 __all__ = ["Difference", "Outcome", "first_difference", "outcome_of"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from pathlib import Path
 from typing import IO, Any, final
 
 from entropic.config_errors import ConfigError
+from entropic.drivers import take_lock
 from entropic.durable import write_json, write_text
 from entropic.errors import ResourceError, StoreError, UsageError
 from entropic.scaling.outcome import Outcome
 from entropic.scaling.study import Study
-from entropic.store import StoreBusyError, StoreExistsError
+from entropic.store import StoreExistsError
 
 __all__ = ["StudyStore"]
 
@@ -76,13 +76,7 @@ class StudyStore:
 
     def lock(self) -> None:
         """Become the one writer, until the process ends or `unlock`."""
-        self._lock = (self.path / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise StoreBusyError(
-                f"{self.path} is being written by another driver.", "wait for it, or stop it"
-            ) from error
+        self._lock = take_lock(self.path)
 
     def unlock(self) -> None:
         if self._lock is not None:

@@ -10,7 +10,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from entropic.engine.checkpoint import generations, reading
+from entropic.engine.checkpoint import generations
+from entropic.reading import reading
 
 __all__ = ["Plane", "newest_plane"]
 

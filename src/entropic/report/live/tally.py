@@ -11,9 +11,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from entropic.engine.checkpoint import reading
 from entropic.initial import lattice_of
 from entropic.ledger import accounts
+from entropic.reading import reading
 from entropic.store import RunStore
 from entropic.summary import entropies
 
