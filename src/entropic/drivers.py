@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,10 @@ class StoreBusyError(ResourceError):
     """Another driver is writing."""
 
 
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 def take_lock(run: Path) -> IO[str]:
     """Become the one writer of a run, until the file is closed or the process ends.
 
@@ -35,8 +40,15 @@ def take_lock(run: Path) -> IO[str]:
     ------
     StoreBusyError
         Another process is.
+    StoreError
+        In place of the lock is a link.
     """
-    lock = (run / "lock").open("w")
+    try:
+        lock = open(run / "lock", "w", opener=_no_link)  # noqa: SIM115 - a Path knows no opener
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreError(f"{run / 'lock'} is a link.", "remove it") from error
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
@@ -127,10 +139,18 @@ class Driver:
 
 
 def note_driver(run: Path, cycle: int) -> None:
-    """Add this process to those that drove a run; ``cycle``: cycles that are done."""
+    """Add this process to those that drove a run; ``cycle``: cycles that are done.
+
+    What is there and is no file of the run's own gives way: nothing is written to where a link leads.
+    """
     began, restarts = datetime.now(UTC).isoformat(timespec="seconds"), os.environ.get("SLURM_RESTART_COUNT", "0")
     driver = Driver(began, platform.node(), os.getpid(), job_id(os.environ), int(restarts), cycle)
-    with (run / "drivers.jsonl").open("a") as file:
+    place = run / "drivers.jsonl"
+    if place.is_symlink():
+        place.unlink()
+    elif place.is_dir():
+        place.rmdir()
+    with place.open("a") as file:
         file.write(json.dumps(asdict(driver)) + "\n")
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from entropic.durable import flush
+from entropic.durable import flush, whole
 from entropic.errors import StoreError
 
 __all__ = ["DRIVERS", "Facts", "Inventory", "Line", "Survey", "facts_of", "file_facts", "sealed_lines"]
@@ -327,8 +327,13 @@ class Inventory:
                 fresh._noted[name] = GONE
         for path in found.extra:
             _remove(path)
-        os.truncate(self.run / LOG, fresh.end)
-        flush(self.run / LOG)
+        log = self.run / LOG
+        if log.is_symlink():
+            content = log.read_bytes()
+            with whole(log) as temporary:  # in place of the link
+                temporary.write_bytes(content)
+        os.truncate(log, fresh.end)
+        flush(log)
         vars(self).update(vars(fresh))
 
 

@@ -223,6 +223,27 @@ def test_how_far_to_go_may_be_changed(made: Made) -> None:
     assert all(law.holds for law in audit(run))
 
 
+def test_nothing_is_written_where_a_link_leads(made: Made, full: bool, tmp_path: Path, injected: Recorder) -> None:
+    """A resume puts a file in its place, or says that there is a link; what lies at its other end stays as it is."""
+    source = made.source
+    elsewhere = tmp_path / "elsewhere"
+    outcomes: Counter[str] = Counter()
+    for name in made.names if full else [name for name in made.names if len(name.parts) == 1]:
+        run = copied(source.sound, source.run)
+        elsewhere.write_bytes((run / name).read_bytes())
+        (run / name).unlink()
+        (run / name).symlink_to(elsewhere)
+        try:
+            outcome = resume(run, made, name)
+        except StoreError as error:
+            assert name.name == "lock" and "is a link" in error.message, (name, error)
+            outcome = "typed error, exit code 5"
+        assert elsewhere.read_bytes() == (source.sound / name).read_bytes(), name
+        outcomes[outcome] += 1
+    for outcome, count in outcomes.items():
+        injected(Injected("a link in place of a file", f"{outcome}; nothing is written where it leads", count))
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_no_checkpoint_is_sound(how: str, made: Made, full: bool, injected: Recorder) -> None:
     """A file of each is damaged: nothing is left to go on from, and that is said."""
