@@ -652,9 +652,10 @@ def test_timeline(runs: dict[str, RunStore], tmp_path: Path) -> None:
     assert figure.chart.kind == ("block", "transfer", "write")
     assert figure.chart.start.tolist() == [0.0, 0.5, 2.0]
     assert "busy for 44%" in figure.reading  # 3.5 s of 2 × 4 s
-    store.write_json("timeline.json", {"workers": 2, "threads": 1, **columns, "stop": [2.0]})
-    with pytest.raises(StoreError, match="damaged"):
-        timeline_figure(store)
+    for spoilt in ({"stop": [2.0]}, {"threads": 1 << 31}):
+        store.write_json("timeline.json", {"workers": 2, "threads": 1, **columns, **spoilt})
+        with pytest.raises(StoreError, match="damaged"):
+            timeline_figure(store)
 
 
 def test_timeline_of_a_run(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from entropic.store import RunStore
 __all__ = ["timeline_figure"]
 
 _DRAWN = 4000
+_LANES = 1 << 16  # more threads than any run has
 _COLUMNS = ("worker", "thread", "task", "what", "start", "stop")
 
 
@@ -31,7 +32,10 @@ def timeline_figure(store: RunStore) -> Figure | None:
     try:
         columns = {name: list(noted[name]) for name in _COLUMNS}
         used = set(zip(map(int, columns["worker"]), map(int, columns["thread"]), strict=True))
-        places = sorted(used | {(w, t) for w in range(int(noted["workers"])) for t in range(int(noted["threads"]))})
+        workers, threads = int(noted["workers"]), int(noted["threads"])
+        if workers * threads > _LANES:
+            raise ValueError(f"{workers} workers of {threads} threads")
+        places = sorted(used | {(w, t) for w in range(workers) for t in range(threads)})
         start, stop = np.array(columns["start"], float), np.array(columns["stop"], float)
         kinds = [t if w == "compute" else str(w) for t, w in zip(columns["task"], columns["what"], strict=True)]
         lanes = [places.index((int(w), int(t))) for w, t in zip(columns["worker"], columns["thread"], strict=True)]
