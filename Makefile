@@ -34,7 +34,7 @@ demo-seed: .venv/.run ## the demonstration at the original's full size: 1e9 site
 test: .venv/.dev ## the test suite
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
-test-chaos: .venv/.dev ## hundreds of faults injected into real runs; makes docs/reliability.md (an hour)
+test-chaos: .venv/.dev ## hundreds of faults injected into real runs; makes docs/reliability.md (some three hours)
 	$(BIN)/python -m pytest tests/chaos --full --reliability docs/reliability.md
 
 test-hpc: .venv/.dev ## the tests on real batch systems; as root it installs Debian's Slurm and others

@@ -42,6 +42,7 @@ class Injected:
     test: str = ""
 
 
+HOSTILE = "hostile file: "
 Recorder = Callable[[Injected], None]
 
 
@@ -93,7 +94,12 @@ def render(entries: Iterable[Injected], command: str) -> str:
         for (test, fault, outcome), group in sorted(rows.items())
     ]
     outcomes: Counter[str] = Counter()
+    files = 0  # hostile ones are so many that they are counted apart
     for row in table:
-        outcomes[str(row["outcome"])] += int(str(row["count"]))
+        if str(row["fault"]).startswith(HOSTILE):
+            files += int(str(row["count"]))
+        else:
+            outcomes[str(row["outcome"])] += int(str(row["count"]))
     template = jinja2.Template((Path(__file__).parent / "reliability.md.j2").read_text(), trim_blocks=True)
-    return template.render(rows=table, outcomes=outcomes.most_common(), total=outcomes.total(), command=command) + "\n"
+    counts = {"outcomes": outcomes.most_common(), "total": outcomes.total(), "files": files}
+    return template.render(rows=table, **counts, command=command) + "\n"

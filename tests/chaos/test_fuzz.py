@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from chaos.mutations import mutated
-from chaos.recording import Injected, Recorder
+from chaos.recording import HOSTILE, Injected, Recorder
 from chaos.stores import copied, every_machine, finished
 from entropic.audit import audit
 from entropic.batch.file import ClusterFile
@@ -219,7 +219,7 @@ def test_hostile(
             file.write_bytes(sound)
     assert slowest < 60  # of work: a machine may stand still
     for outcome, number in outcomes.items():
-        injected(Injected(f"hostile file: {target.name}", outcome, number, slowest))
+        injected(Injected(f"{HOSTILE}{target.name}", outcome, number, slowest))
 
 
 def test_nothing_unpickles() -> None:
