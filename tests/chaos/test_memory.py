@@ -123,7 +123,9 @@ def test_nothing_grows(full: bool, tmp_path: Path) -> None:
     ("hoard", "finds"),
     [("hoard_futures", {"tasks", "futures"}), ("hoard_bytes", {"bytes"}), ("hoard_objects", {"objects"})],
 )
-def test_what_grows_is_found(hoard: str, finds: set[str], tmp_path: Path) -> None:
+def test_what_grows_is_found(hoard: str, finds: set[str], full: bool, tmp_path: Path) -> None:
+    if not full and "futures" not in finds:
+        pytest.skip("the sample has the other")
     assert grown(sampled(tmp_path / "run", FEW_EPOCHS, CYCLES // EPOCHS, hoard)).keys() >= finds
 
 

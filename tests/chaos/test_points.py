@@ -58,8 +58,10 @@ def test_a_worker_dies_at_a_chosen_point(how: signal.Signals, full: bool, tmp_pa
             note(injected, run, f"a worker at '{name.strip()}'{last}: {how.name}", outcome, 1)
 
 
-def test_a_worker_dies_while_it_starts(tmp_path: Path, injected: Recorder) -> None:
+def test_a_worker_dies_while_it_starts(full: bool, tmp_path: Path, injected: Recorder) -> None:
     """One that replaces another: the run goes on with those that are left."""
+    if not full:
+        pytest.skip("takes half a minute")
     points = Points(tmp_path / "points")
     more = points.arm([])
     with running(tmp_path, configuration(CYCLES)) as run:

@@ -27,7 +27,8 @@ CYCLE_SECONDS = 0.7e-3  # a block and cycle, whatever its size
 REGION_SECONDS = 4e-6  # of books, a region and cycle
 EPOCH_SECONDS = 0.25  # a checkpoint and the books before it, apart from
 CHECKPOINT_SECONDS = 2.5e-9  # a byte of the field
-BLOCK_BYTES = 1 << 28  # a task's working set beyond which memory, not speed, decides
+BLOCK_BYTES = 1 << 28  # of a block, beyond which memory, not speed, decides
+SHARED_BLOCK_BYTES = 1 << 30  # likewise in one process, where idle memory serves every block
 WORKER_BYTES = 350 << 20  # an idle worker process
 DRIVER_BYTES = 450 << 20
 COMPRESSED = 0.6
@@ -259,7 +260,7 @@ def make_plan(
         grid = BlockGrid(lattice, regular_cuts(lattice, candidate))
         seconds = _seconds(grid, config, slots)
         largest = max(block.sites.size for block in grid.blocks) * site_bytes
-        seconds *= 1 + 0.02 * max(0.0, largest / BLOCK_BYTES - 1)
+        seconds *= 1 + 0.02 * max(0.0, largest / (SHARED_BLOCK_BYTES if in_process else BLOCK_BYTES) - 1)
         key = (seconds, prod(grid.shape), candidate)
         if best is None or key < best:
             best = key
