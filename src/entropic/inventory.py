@@ -194,7 +194,8 @@ class Inventory:
     def write(self, cycle: int) -> str:
         """A line with all that was noted; returns its seal, for the manifest of the cycle's checkpoint."""
         replaced = {self.files[name].sha256 for name in self._noted if name in self.files}
-        text, seal = _line(cycle, self._noted, self._kept & replaced, self.seal)
+        aside = frozenset(self._kept & replaced)
+        text, seal = _line(cycle, self._noted, aside, self.seal)
         log = self.run / LOG
         log.touch()
         with log.open("r+b") as file:
@@ -204,7 +205,7 @@ class Inventory:
             file.flush()
             os.fsync(file.fileno())
             end = file.tell()
-        self._fold(Line(cycle, self._noted, frozenset(self._kept & replaced), seal, end))
+        self._fold(Line(cycle, self._noted, aside, seal, end))
         self._noted = {}
         return seal
 

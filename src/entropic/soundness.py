@@ -29,16 +29,15 @@ def require_sound(store: RunStore) -> None:
     link = store.path / newest.field.name
     if link.resolve() != newest.field.resolve():
         raise StoreError(f"{link} does not lead to {newest.field}.", remedy)
-    older = [path for path in generations(store.checkpoints) if path != newest.path]
-    for path in older:
-        _require(store, path, remedy)
-    if older and (lacking := Inventory(store.path, newest.cycle).lacking_aside()):
-        raise StoreError(f"{lacking[0]} is not there.", remedy)
+    lacking = Inventory(store.path, newest.cycle).lacking_aside()
+    for path in generations(store.checkpoints):
+        if path != newest.path:
+            _require(store, path, lacking, remedy)
     if spoilt := store.inventory.spoilt_aside():
         raise StoreError(f"{spoilt[0]} is not as it was written.", remedy)
 
 
-def _require(store: RunStore, path: Path, remedy: str) -> None:
+def _require(store: RunStore, path: Path, lacking: list[Path], remedy: str) -> None:
     """A checkpoint, and all that is needed to go on from it."""
     try:
         cycle = verify(path).cycle
@@ -46,19 +45,19 @@ def _require(store: RunStore, path: Path, remedy: str) -> None:
         raise StoreError(error.message, remedy) from error
     if lost := store.inventory.survey(cycle, tape=False).lost:
         raise StoreError(f"{path} cannot be gone on from: {store.path / lost[0]} of that time is lost.", remedy)
+    if lacking:
+        raise StoreError(f"{lacking[0]} is not there.", remedy)
 
 
 def drop_damaged(store: RunStore, sound: Generation) -> None:
     """Keep those checkpoints only that can be gone on from: damaged ones would count as one of the two that are kept."""
     for path in store.inventory.spoilt_aside():
         path.unlink()
-    lacking = Inventory(store.path, sound.cycle).lacking_aside()
+    lacking = store.inventory.lacking_aside()  # it was put back to the sound one
     for path in generations(store.checkpoints):
         try:
             if path != sound.path:
-                if lacking:
-                    raise StoreError(f"{lacking[0]} is not there.", "")
-                _require(store, path, "")
+                _require(store, path, lacking, "")
         except StoreError:
             set_aside(path)
     discard(store.checkpoints)

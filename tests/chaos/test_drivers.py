@@ -111,13 +111,12 @@ def test_a_driver_dies_and_its_cluster_serves_the_next(full: bool, tmp_path: Pat
     """Scheduler and workers stay, with tasks of the dead driver; a resume there begins at once."""
     if not full:
         pytest.skip("takes half a minute")
-    deaths = 3
     with (
         running(tmp_path, configuration(CYCLES)) as run,
         cluster(tmp_path / "cluster", 2) as (made, _),
     ):
         process = run.run("--scheduler", made.file, "--chunks", "2,2")
-        for number in range(deaths):
+        for number in range(3):
             assert run.await_cycle(20 + 30 * number, process), run.words()
             killed(run, process, signal.SIGKILL)
             process = run.resume("--scheduler", made.file, "--chunks", ("1,4", "2,4", "4,1")[number])

@@ -158,11 +158,9 @@ def test_a_disk_that_fails(
     """A typed error, exit code 4; the checkpoint before it stands; and once the disk is well again the digest is reached."""
     run = tmp_path / "run"
     seed = NUMBERS.index(name) * 2 + lasting
-    everywhere, drawn = (
-        full and lasting and name == "ENOSPC",
-        300 if lasting else 100,
-    )  # one number stands for the others
-    struck = chosen(range(len(half.operations)), everywhere, drawn if full else 2, seed)
+    everywhere = full and lasting and name == "ENOSPC"  # one number stands for the others
+    drawn = (300 if lasting else 100) if full else 2
+    struck = chosen(range(len(half.operations)), everywhere, drawn, seed)
     errors, slowest = 0, 0.0
     for number in struck:
         copied(half.run, run)
