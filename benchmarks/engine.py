@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from entropic import Config, EntropicComputer
 from entropic.cli.where import free_memory
-from entropic.computer import Observer
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.plan import make_plan
 from entropic.engine.rules import Rules
@@ -37,6 +36,7 @@ from entropic.kernels import (
 )
 from entropic.lattice import Block, BlockGrid, regular_cuts
 from entropic.machines.harvester import EntropyHarvester
+from entropic.observer import Observer
 
 __all__ = ["Piece", "engine_config", "measure_engine", "processor_seconds"]
 

@@ -12,11 +12,11 @@ import numpy as np
 from benchmarks.engine import processor_seconds
 from benchmarks.timing import rows_of, take_turns
 from entropic import Config, EntropicComputer
-from entropic.computer import Observer
 from entropic.engine.cluster import SerialExecutor
 from entropic.machines.exchange import EntropyExchange
 from entropic.machines.grid import EnergyDemand, EnergyGrid
 from entropic.machines.network import Network
+from entropic.observer import Observer
 
 __all__ = ["RIVALS", "machine_config", "measure_decisions", "measure_machines"]
 

@@ -19,7 +19,7 @@ import zarr
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine import cluster as engine_cluster
 from entropic.engine import cluster_client
@@ -27,6 +27,7 @@ from entropic.engine.checkpoint import Generation
 from entropic.engine.cluster import DaskExecutor, Executor, SerialExecutor, Where, connect
 from entropic.engine.state import BlockState
 from entropic.errors import ClusterError, StoreError
+from entropic.observer import Observer
 from entropic.reading import reading
 from entropic.reversal import reverse
 from entropic.store import RunStore

@@ -18,7 +18,7 @@ import reference
 from entropic import entropy
 from entropic.audit import audit
 from entropic.cli import show
-from entropic.computer import EntropicComputer, Interrupted, Observer, _books
+from entropic.computer import EntropicComputer, _books
 from entropic.config import Config
 from entropic.engine.checkpoint import digest_text, generations
 from entropic.engine.cluster import SerialExecutor
@@ -29,6 +29,7 @@ from entropic.initial import draw_block, lattice_of
 from entropic.lattice import BlockGrid, Lattice, LayoutError, regular_cuts
 from entropic.ledger import Ledger
 from entropic.machines.landauer import LandauerEngine
+from entropic.observer import Interrupted, Observer
 from entropic.reversal import _digest, reverse
 from entropic.store import RunStore, StoreBusyError, StoreExistsError
 from test_audit import forge

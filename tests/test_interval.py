@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations
 from entropic.engine.interval import Spent, seconds_between, young_daly
+from entropic.observer import Observer
 
 FIELD = {"shape": [12, 16, 8], "regions": [2, 4, 2], "mean": 3.0}
 

@@ -27,9 +27,10 @@ from rich.console import Console
 
 from chromium import Browser
 from entropic.cli.progress import view
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations
+from entropic.observer import Observer
 from entropic.report.live import LiveServer, Reading, Tally, Watch, opened, tallied
 from entropic.report.live.field import newest_plane
 from test_report import RUNS, made_of

@@ -13,13 +13,14 @@ import zarr
 
 from entropic import entropy
 from entropic.audit import audit
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import Where, connect
 from entropic.engine.rules import Contact
 from entropic.errors import EntropicError, UsageError
 from entropic.initial import lattice_of
 from entropic.lattice import BlockGrid
+from entropic.observer import Observer
 from entropic.reversal import reverse
 from entropic.store import RunStore
 

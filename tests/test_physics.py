@@ -23,9 +23,10 @@ from scipy import stats
 
 import entropic.engine.layers as engine_layers
 import entropic.initial as initial_states
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.machines.harvester import EntropyHarvester
+from entropic.observer import Observer
 from entropic.store import RunStore
 from entropic.verification import closed_forms
 from entropic.verification.closed_forms import boltzmann_factor, information, ones_law, record, site_law

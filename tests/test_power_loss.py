@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
+from entropic.observer import Observer
 
 GRID = {"enabled": True, "demands": [{"region": 0, "quanta": 5, "priority": 1, "kind": "compute"}]}
 RUNS: dict[str, dict[str, Any]] = {

@@ -24,12 +24,12 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
 
-from entropic.computer import Interrupted
 from entropic.config_errors import ConfigError
 from entropic.engine import block as engine_block
 from entropic.engine.cluster import Executor
 from entropic.engine.state import BlockState
 from entropic.ledger import DoubleEntryError, MissingEntryError
+from entropic.observer import Interrupted
 from entropic.scaling import Study, StudyObserver, StudyStore, analyse, fits, run_study, runner, write_results
 from entropic.scaling.cells import Cell, Layout, cells_of, region_boxes, sessions_of
 from entropic.scaling.charged import analyse_charged

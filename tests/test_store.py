@@ -16,10 +16,11 @@ import xarray as xr
 from chaos.operations import Failing, Operations
 from chaos.stores import copied
 from entropic.audit import audit
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.checkpoint import generations, newest_sound
 from entropic.errors import StoreError
+from entropic.observer import Observer
 from entropic.store import SERIES, RunStore
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from entropic import entropy
 from entropic.audit import Law, audit
-from entropic.computer import Cycle, EntropicComputer, Observer
+from entropic.computer import Cycle, EntropicComputer
 from entropic.config import Config
 from entropic.errors import EntropicError
 from entropic.machines import circuits
@@ -19,6 +19,7 @@ from entropic.machines.pump import EntropyPump, GradientHarvester, PumpReport, P
 from entropic.machines.routing import EnergyRouter, Route
 from entropic.machines.storage import EnergyStorage
 from entropic.machines.transfer import FlowMonitor, Flows
+from entropic.observer import Observer
 from entropic.reversal import reverse
 
 if TYPE_CHECKING:

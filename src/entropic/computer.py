@@ -36,7 +36,7 @@ from entropic.engine.interval import Spent, seconds_between
 from entropic.engine.plan import checkpoint_seconds, longest_epoch
 from entropic.engine.rules import energy_grid_of
 from entropic.engine.state import BlockState, block_digest, first_state
-from entropic.errors import EntropicError, ResourceError, StoreError
+from entropic.errors import ResourceError, StoreError
 from entropic.initial import lattice_of, start_nats
 from entropic.inventory import DRIVERS, Facts
 from entropic.kernels import region_histogram
@@ -44,6 +44,7 @@ from entropic.lattice import Block, BlockGrid
 from entropic.ledger import Ledger, Row
 from entropic.machines.harvester import Harvester
 from entropic.machines.protocol import OwnProtocol, ProtocolError
+from entropic.observer import Interrupted, Observer
 from entropic.reading import is_damage
 from entropic.records import append_flows, append_orders, append_trades
 from entropic.soundness import drop_damaged
@@ -53,37 +54,7 @@ from entropic.tape import write_tape, writes_tape
 if TYPE_CHECKING:
     from entropic.field import Field
 
-__all__ = ["Cycle", "EntropicComputer", "Interrupted", "Observer"]
-
-
-@final
-class Interrupted(EntropicError):
-    """The user stopped the run; a checkpoint was written."""
-
-    exit_code = 130
-
-
-@final
-@dataclass
-class Observer:
-    """What a run tells while it goes on, and how it is told to stop.
-
-    Attributes
-    ----------
-    progress : callable(cycle)
-        Called as cycles are finished.
-    booked : callable(store, cycle)
-        Called when books and a checkpoint up to a cycle are on disk.
-    stop : callable() -> bool
-        Whether to end with a checkpoint now.
-    patience : float
-        Seconds between books that somebody who looks on can bear.
-    """
-
-    progress: Callable[[int], None] = lambda cycle: None
-    booked: Callable[[RunStore, int], None] = lambda store, cycle: None
-    stop: Callable[[], bool] = lambda: False
-    patience: float = math.inf
+__all__ = ["Cycle", "EntropicComputer"]
 
 
 @final

@@ -12,7 +12,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from entropic.computer import Observer
 from entropic.config import Config
 from entropic.engine.block import Inputs, UndoError
 from entropic.engine.checkpoint import begin, commit, digest_text, load_block, newest_sound, reload_block, write_block
@@ -26,6 +25,7 @@ from entropic.errors import UsageError
 from entropic.initial import lattice_of
 from entropic.lattice import Block, BlockGrid
 from entropic.machines.harvester import Harvester
+from entropic.observer import Observer
 from entropic.store import RunStore
 from entropic.tape import read_tape, writes_tape
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from entropic.computer import EntropicComputer, Interrupted, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
+from entropic.observer import Interrupted, Observer
 
 DEMANDS = [
     {"region": 1, "quanta": 3, "priority": 1, "kind": "compute"},

@@ -19,9 +19,10 @@ from typing import Any
 import psutil
 import pytest
 
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import DaskExecutor, Where, connect
+from entropic.observer import Observer
 from entropic.store import RunStore
 
 # How much more there may be in the last quarter of a run than in the second one.

@@ -11,10 +11,10 @@ from entropic.cli import batch as _batch  # noqa: F401  (adds its commands)
 from entropic.cli.commands import cli
 from entropic.cli.show import err
 from entropic.cli.study import scale
-from entropic.computer import Interrupted
 from entropic.durable import mending
 from entropic.engine.cluster import silence_logs
 from entropic.errors import ClusterError, EntropicError, ResourceError
+from entropic.observer import Interrupted
 
 __all__ = ["cli", "main"]
 

@@ -28,12 +28,13 @@ from entropic.cli.where import (
     plain_tcp_option,
     planned,
 )
-from entropic.computer import EntropicComputer, Interrupted, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import Where
 from entropic.engine.cluster_security import make_certificates, private_directory
 from entropic.engine.cluster_start import Session, chosen_python, join_cluster
 from entropic.errors import ClusterError, ResourceError, StoreError, UsageError
+from entropic.observer import Interrupted, Observer
 from entropic.status import Status, status_of
 from entropic.store import RunStore
 

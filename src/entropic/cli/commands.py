@@ -14,13 +14,14 @@ from entropic.audit import audit as audit_run
 from entropic.cli.play import Stage, play
 from entropic.cli.show import err, finish, out, print_checks, print_laws, require_lawful
 from entropic.cli.where import chosen_place, execute, follow_options, plan_for, planned, where_options
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.demo import ACTS, SIZES
 from entropic.drivers import beside
 from entropic.engine.cluster import connect
 from entropic.engine.rules import energy_grid_of
 from entropic.errors import LawError
+from entropic.observer import Observer
 from entropic.report import report as write_report
 from entropic.reversal import reverse as reverse_run
 from entropic.soundness import require_sound

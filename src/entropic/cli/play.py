@@ -13,10 +13,11 @@ from rich.console import Console
 from entropic.claims import ActFigures, judge
 from entropic.cli.show import print_claims, print_laws
 from entropic.cli.where import Follow, Stop, connected, following, planned, run_on
-from entropic.computer import EntropicComputer, Interrupted, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.demo import ACTS, Act, Standing, act_config, ending, go_on, keep, line, measure, ready, standing
 from entropic.engine.cluster import DaskExecutor, Where
+from entropic.observer import Interrupted, Observer
 from entropic.store import RunStore
 
 __all__ = ["Stage", "play"]

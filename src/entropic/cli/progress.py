@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from entropic.computer import Observer
+from entropic.observer import Observer
 from entropic.report.live import Reading, Watch
 from entropic.store import RunStore
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, final
 
 from entropic import entropy
-from entropic.computer import EntropicComputer, Observer
+from entropic.computer import EntropicComputer
 from entropic.config import Config
 from entropic.engine.cluster import Executor
 from entropic.engine.plan import Plan, TooLargeError, make_plan
@@ -21,6 +21,7 @@ from entropic.errors import ClusterError, EntropicError, LawError, StoreError
 from entropic.initial import lattice_of
 from entropic.ledger import EntryError
 from entropic.machines.pump import contact_sites
+from entropic.observer import Observer
 from entropic.scaling.cells import Cell, Layout
 from entropic.scaling.laws import Demon
 from entropic.scaling.outcome import Outcome, outcome_of

@@ -13,11 +13,11 @@ from typing import Any, final
 
 import psutil
 
-from entropic.computer import Interrupted
 from entropic.durable import write_json
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.hive import hive
 from entropic.errors import ClusterError
+from entropic.observer import Interrupted
 from entropic.provenance import provenance
 from entropic.scaling.cells import TIMED, Cell, Layout, Session, cells_of, sessions_of
 from entropic.scaling.measure import measure, refusal, warm_up
