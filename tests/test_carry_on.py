@@ -168,6 +168,19 @@ def test_a_job_goes_on_until_the_run_is_done(tmp_path: Path) -> None:
     assert len(drivers(run)) == 3
 
 
+def test_a_signal_that_comes_too_late_is_none(tmp_path: Path) -> None:
+    """Slurm may send it at any time: also while Python, having done everything, comes to its end."""
+    environment = job(tmp_path, 3)
+    ended(begin(tmp_path, "carry-on", "r", **environment), 0)
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until Python listens, as in the job's script
+    process = begin(tmp_path, "carry-on", "r", **environment)
+    signal.signal(signal.SIGUSR1, before)
+    while process.poll() is None:
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.001)
+    ended(process, 0)
+
+
 def test_a_job_that_comes_no_further_ends_the_chain(tmp_path: Path) -> None:
     """And a run of another configuration, or without a sound checkpoint, is never gone on with."""
     environment, run = job(tmp_path, 50), tmp_path / "r"

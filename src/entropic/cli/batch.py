@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -129,10 +128,16 @@ def carry_on(run: Path, began: int | None, node: int, chunks: tuple[int, ...] | 
     deadline = float(began + cluster.job.seconds - cluster.job.warning) if cluster.has_queue else float("inf")
     session = Session(directory, inside=True, plain_tcp=plain_tcp, began=began)
     stop = Stop(deadline=deadline)
-    signal.signal(signal.SIGUSR1, stop.end_now)
-    if node:
-        join_cluster(cluster, session)
-        return
+    with stop.until_told():
+        if node:
+            join_cluster(cluster, session)
+        else:
+            _drive(run, cluster, session, chunks, stop)
+
+
+def _drive(run: Path, cluster: ClusterFile, session: Session, chunks: tuple[int, ...] | None, stop: Stop) -> None:
+    """What the first node of a job does."""
+    directory = session.directory
     config = Config.from_toml(directory / "config.toml")
     where = Where(cluster.workers.count, cluster.workers.threads, cluster=cluster, session=session)
     started = _started(run, config)
@@ -150,7 +155,7 @@ def carry_on(run: Path, began: int | None, node: int, chunks: tuple[int, ...] | 
     except Interrupted:
         if stop.asked or not stop.time_is_up:
             raise
-        _queue_again(Submission(str(run), cluster, chunks, plain_tcp))
+        _queue_again(Submission(str(run), cluster, chunks, session.plain_tcp))
         return
     finish(summary, as_json=False)
 

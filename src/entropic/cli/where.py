@@ -216,9 +216,21 @@ class Stop:
     def time_is_up(self) -> bool:
         return time.time() >= self._deadline
 
-    def end_now(self, number: int, frame: object) -> None:
-        """Handler of SIGUSR1."""
+    def _end_now(self, number: int, frame: object) -> None:
         self._deadline = 0.0
+
+    @contextmanager
+    def until_told(self) -> Iterator[None]:
+        """SIGUSR1 says that the time is up.
+
+        It is ignored ever after: Python gives its handlers up before it has ended, and a signal that comes then would
+        kill a process that has done everything.
+        """
+        signal.signal(signal.SIGUSR1, self._end_now)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
     def _handle(self, number: int, frame: object) -> None:
         if self.asked:
