@@ -10,7 +10,11 @@ START_SECONDS = 60.0  # for the first workers to come
 QUIET_SECONDS = 45.0  # without a sign of any worker, before giving up: within a minute a user knows
 WORKER_SETTINGS: dict[str, Any] = {
     "distributed.worker.profile.enabled": False,
+    # Every process would look 50 times a second whether its event loop is late, and at its own memory twice: together
+    # that takes 2 % of a small machine.
+    "distributed.admin.tick.interval": "500ms",
     "distributed.admin.tick.limit": "60s",
+    "distributed.admin.system-monitor.interval": "2s",
     # By default the last thousand messages of every connection are remembered, tasks with their arguments and all.
     "distributed.admin.low-level-log-length": 10,
     # Workers keep the memory that they use over and over: by default they give it back, and fetch every page anew.
