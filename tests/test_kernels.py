@@ -286,11 +286,14 @@ def test_short_runs_fill_many_chunks(run: int, stride: int, inverse: bool) -> No
     assert np.array_equal(array, expected)
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("kind", ["cold", "hot", "mixed", "byte route's edge"])
 @pytest.mark.parametrize("run", [CHUNK - 1, CHUNK, 3 * CHUNK + 5])
-def test_long_runs_go_anew_piece_by_piece(run: int) -> None:
-    old = quanta("hot", (2, 7, 2, run), np.uint8, 255, 8)
+def test_long_runs_go_anew_piece_by_piece(run: int, kind: str, inverse: bool) -> None:
+    """A piece whose pairs could overflow a byte is told from its old values, though it was mixed as bytes."""
+    old = quanta(kind, (2, 7, 2, run), np.uint8, 255, 8)
     outer, middle, lower = np.array([3, 10**9]), np.array([0, 5 * run]), np.array([1, 5])
-    rest = (outer, middle, 11 * run, lower, np.uint64(4), 9, 255, False, *kernels.scratch())
+    rest = (outer, middle, 11 * run, lower, np.uint64(4), 9, 255, inverse, *kernels.scratch())
     expected, anew, before = old.copy(), np.full_like(old, 77), old.copy()
     kernels.exchange_runs(expected, *rest)
     kernels.exchange_runs_anew(old, anew, *rest)
@@ -503,7 +506,10 @@ def test_both_routes_at_every_edge_of_the_words(inverse: bool) -> None:
     table, n = np.array(cases, np.int64), len(cases)
     high, low = (table[:, 2] >> 16).astype(np.uint16), (table[:, 2] & 0xFFFF).astype(np.uint16)
     lower, upper = table[:, 0].astype(np.uint8), table[:, 1].astype(np.uint8)
-    (exchange._rows_bytes_inverse if inverse else exchange._rows_bytes)(lower, upper, high, low, n)
+    anew = np.zeros((2, n), np.uint8)
+    assert exchange._rows_bytes_anew(lower, upper, anew[0], anew[1], high, low, n, inverse)
+    assert np.array_equal(anew, table[:, 3:].T)
+    exchange._rows_bytes(lower, upper, high, low, n, inverse)
     assert np.array_equal(np.stack([lower, upper]), table[:, 3:].T)
     lower, upper = table[:, 0].astype(np.uint8), table[:, 1].astype(np.uint8)
     exchange._rows_general(lower, upper, high, low, n, 255, inverse)

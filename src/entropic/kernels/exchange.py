@@ -54,36 +54,38 @@ def _mix(qi, qj, high, low, q_max, inverse):  # type: ignore[no-untyped-def]
 # its carry by logic.  They serve chunks whose pair totals cannot exceed 255; others take the general route.
 
 
-@njit(nogil=True, cache=True)
-def _rows_bytes(lower, upper, high, low, n):  # type: ignore[no-untyped-def]
+@njit(nogil=True, cache=True, inline="always")
+def _mix_bytes(old_lower, old_upper, lower, upper, high, low, n, inverse):  # type: ignore[no-untyped-def]
+    """Returns whether all old values are below 128, so that no pair of them exceeds 255; else the new ones are rubbish."""
+    bits = np.uint8(0)
     for i in range(n):
-        t = np.uint16(np.uint8(lower[i] + upper[i]))
+        bits = np.uint8(bits | old_lower[i] | old_upper[i])
+        t = np.uint16(np.uint8(old_lower[i] + old_upper[i]))
         size = np.uint16(t + np.uint16(1))
         carry_in = np.uint16((np.uint32(low[i]) * np.uint32(size)) >> np.uint32(16))
         bottom = np.uint16(high[i] * size)
         total = np.uint16(bottom + carry_in)
         carry = np.uint16(np.uint16((bottom & carry_in) | ((bottom | carry_in) & (~total))) >> np.uint16(15))
         shift = np.uint16((np.uint32(high[i]) * np.uint32(size)) >> np.uint32(16))
-        place = np.uint16(np.uint16(lower[i]) + shift + carry)
-        place = min(place, np.uint16(place - size))
+        if inverse:
+            place = np.uint16(np.uint16(old_lower[i]) - shift - carry)
+            place = min(place, np.uint16(place + size))
+        else:
+            place = np.uint16(np.uint16(old_lower[i]) + shift + carry)
+            place = min(place, np.uint16(place - size))
         lower[i] = np.uint8(place)
         upper[i] = np.uint8(t - place)
+    return bits < 128
 
 
 @njit(nogil=True, cache=True)
-def _rows_bytes_inverse(lower, upper, high, low, n):  # type: ignore[no-untyped-def]
-    for i in range(n):
-        t = np.uint16(np.uint8(lower[i] + upper[i]))
-        size = np.uint16(t + np.uint16(1))
-        carry_in = np.uint16((np.uint32(low[i]) * np.uint32(size)) >> np.uint32(16))
-        bottom = np.uint16(high[i] * size)
-        total = np.uint16(bottom + carry_in)
-        carry = np.uint16(np.uint16((bottom & carry_in) | ((bottom | carry_in) & (~total))) >> np.uint16(15))
-        shift = np.uint16((np.uint32(high[i]) * np.uint32(size)) >> np.uint32(16))
-        place = np.uint16(np.uint16(lower[i]) - shift - carry)
-        place = min(place, np.uint16(place + size))
-        lower[i] = np.uint8(place)
-        upper[i] = np.uint8(t - place)
+def _rows_bytes(lower, upper, high, low, n, inverse):  # type: ignore[no-untyped-def]
+    _mix_bytes(lower, upper, lower, upper, high, low, n, inverse)
+
+
+@njit(nogil=True, cache=True)
+def _rows_bytes_anew(old_lower, old_upper, lower, upper, high, low, n, inverse):  # type: ignore[no-untyped-def]
+    return _mix_bytes(old_lower, old_upper, lower, upper, high, low, n, inverse)
 
 
 @njit(nogil=True, cache=True)
@@ -91,7 +93,7 @@ def _small(values, n):  # type: ignore[no-untyped-def]
     """True if all values are below 128, so that no pair of them exceeds 255."""
     bits = np.uint8(0)
     for i in range(n):
-        bits |= np.uint8(values[i])
+        bits = np.uint8(bits | values[i])  # in bytes: numba takes the bare expression for 64 bits, at four times the price
     return bits < 128
 
 
@@ -104,15 +106,27 @@ def _rows_general(lower, upper, high, low, n, q_max, inverse):  # type: ignore[n
         upper[i] = t - new
 
 
+@njit(nogil=True, cache=True)
+def _copy(to, run, n):  # type: ignore[no-untyped-def]
+    for i in range(n):
+        to[i] = run[i]
+
+
 @njit(nogil=True, cache=True, inline="always")
 def _apply(lower, upper, high, low, n, q_max, inverse):  # type: ignore[no-untyped-def]
     """Mix lower[i] with upper[i], i < n, by the halves of their words."""
     if q_max == 255 and _small(lower, n) and _small(upper, n):
-        if inverse:
-            _rows_bytes_inverse(lower, upper, high, low, n)
-        else:
-            _rows_bytes(lower, upper, high, low, n)
+        _rows_bytes(lower, upper, high, low, n, inverse)
     else:
+        _rows_general(lower, upper, high, low, n, q_max, inverse)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _apply_anew(old_lower, old_upper, lower, upper, high, low, n, q_max, inverse):  # type: ignore[no-untyped-def]
+    """`_apply` of the old runs into others: what must be fetched and stored goes along with the arithmetic."""
+    if q_max != 255 or not _rows_bytes_anew(old_lower, old_upper, lower, upper, high, low, n, inverse):
+        _copy(lower, old_lower, n)
+        _copy(upper, old_upper, n)
         _rows_general(lower, upper, high, low, n, q_max, inverse)
 
 
@@ -129,24 +143,37 @@ def exchange_pairs(lower, upper, high, low, q_max, inverse):  # type: ignore[no-
     _apply(lower, upper, high, low, lower.size, q_max, inverse)
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _words_of(first, count, layer, seed, high32, low32):  # type: ignore[no-untyped-def]
+    """Fill the buffers for a chunk of pairs whose words follow each other; returns the halves, uint16[count] each."""
+    group = first // GROUP_WORDS
+    skip = first - group * GROUP_WORDS
+    groups = (skip + count + GROUP_WORDS - 1) // GROUP_WORDS
+    fill_words(high32, low32, group, groups, layer, PURPOSE_EXCHANGE, seed)
+    return high32.view(np.uint16)[skip : skip + count], low32.view(np.uint16)[skip : skip + count]
+
+
 @njit(nogil=True, cache=True)
 def _rows(lower, upper, first, n, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
     """Mix lower[i] with upper[i], i < n; pair i has word ``first + i``."""
-    high = high32.view(np.uint16)
-    low = low32.view(np.uint16)
     done = 0
     while done < n:
-        index = first + done
-        group = index // GROUP_WORDS
-        skip = index - group * GROUP_WORDS
         count = min(n - done, CHUNK)
-        groups = (skip + count + GROUP_WORDS - 1) // GROUP_WORDS
-        fill_words(high32, low32, group, groups, layer, PURPOSE_EXCHANGE, seed)
-        a = lower[done : done + count]
-        b = upper[done : done + count]
-        h = high[skip : skip + count]
-        w = low[skip : skip + count]
-        _apply(a, b, h, w, count, q_max, inverse)
+        high, low = _words_of(first + done, count, layer, seed, high32, low32)
+        _apply(lower[done : done + count], upper[done : done + count], high, low, count, q_max, inverse)
+        done += count
+
+
+@njit(nogil=True, cache=True)
+def _rows_anew(old_lower, old_upper, lower, upper, first, n, layer, seed, q_max, inverse, high32, low32):  # type: ignore[no-untyped-def]
+    """`_rows` of the old runs into others."""
+    done = 0
+    while done < n:
+        count = min(n - done, CHUNK)
+        high, low = _words_of(first + done, count, layer, seed, high32, low32)
+        old_a, old_b = old_lower[done : done + count], old_upper[done : done + count]
+        a, b = lower[done : done + count], upper[done : done + count]
+        _apply_anew(old_a, old_b, a, b, high, low, count, q_max, inverse)
         done += count
 
 
@@ -159,12 +186,6 @@ def _scattered(lower, upper, index, layer, seed, q_max, inverse, high32, low32):
         count = min(index.size - done, CHUNK)
         words(index[done : done + count], high, low, layer, PURPOSE_EXCHANGE, seed)
         _apply(lower[done : done + count], upper[done : done + count], high, low, count, q_max, inverse)
-
-
-@njit(nogil=True, cache=True)
-def _copy(to, run, n):  # type: ignore[no-untyped-def]
-    for i in range(n):
-        to[i] = run[i]
 
 
 @njit(nogil=True, cache=True)
@@ -252,7 +273,7 @@ def exchange_runs(array, outer_base, middle_base, stride, lower, seed, layer, q_
 
 @njit(nogil=True, cache=True)
 def exchange_runs_anew(old, array, outer_base, middle_base, stride, lower, seed, layer, q_max, inverse, high, low):  # type: ignore[no-untyped-def]
-    """`exchange_runs` of ``old`` into ``array``: a copy of what is long goes along, piece by piece, at almost no cost."""
+    """`exchange_runs` of ``old`` into ``array``: what is long goes where it belongs at almost no cost."""
     run = array.shape[3]
     for o in range(array.shape[0]):
         if run <= max(_CLOSE, _SHORT):
@@ -264,12 +285,8 @@ def exchange_runs_anew(old, array, outer_base, middle_base, stride, lower, seed,
             alone[x] = alone[x + 1] = False
             for m in range(array.shape[2]):
                 first = outer_base[o] + x * stride + middle_base[m]
-                for done in range(0, run, CHUNK):
-                    end = min(done + CHUNK, run)
-                    a, b = array[o, x, m, done:end], array[o, x + 1, m, done:end]
-                    _copy(a, old[o, x, m, done:end], end - done)
-                    _copy(b, old[o, x + 1, m, done:end], end - done)
-                    _rows(a, b, first + done, end - done, layer, seed, q_max, inverse, high, low)
+                old_a, old_b, a, b = old[o, x, m], old[o, x + 1, m], array[o, x, m], array[o, x + 1, m]
+                _rows_anew(old_a, old_b, a, b, first, run, layer, seed, q_max, inverse, high, low)
         for x in np.flatnonzero(alone):
             array[o, x] = old[o, x]
 
