@@ -60,9 +60,10 @@ def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
 
 def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
     title = f"engine, {sites:,} sites, {cycles} cycles, books and checkpoints"
-    table = Table("", "site-cycles/s", "of bare", "processor ns", "of bare", title=title)
+    table = Table("", "site-cycles/s", "of bare", "under way", "processor ns", "of bare", title=title)
     for row in rows:
-        cells = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['processor_ns']:.3f}")
+        clock = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['under_way_ratio']:.2f}")
+        cells = (*clock, f"{row['processor_ns']:.3f}")
         table.add_row(row["name"], *cells, f"{row['processor_ratio']:.2f}")
     show.print(table)
 
@@ -111,11 +112,18 @@ def _print_scaling(lines: list[dict[str, Any]]) -> None:
 @click.option("--quick", is_flag=True, help="Smaller fields, fewer repeats: a few minutes.")
 @click.option("--only", type=click.Choice(SECTIONS), help="One section.")
 @click.option("--sites", type=click.IntRange(65536), help="Sites of the kernels' and the engine's field.")
+@click.option("--cycles", type=click.IntRange(20), help="Cycles of the engine's runs.")
 @click.option("--repeats", type=click.IntRange(1), help="Rounds in which all rivals take turns.")
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the scaling as SVG.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
 def main(
-    quick: bool, only: str | None, sites: int | None, repeats: int | None, figure: Path | None, as_json: bool
+    quick: bool,
+    only: str | None,
+    sites: int | None,
+    cycles: int | None,
+    repeats: int | None,
+    figure: Path | None,
+    as_json: bool,
 ) -> None:
     """How fast the kernels and the engine are, beside their peers in the same run.
 
@@ -127,7 +135,7 @@ def main(
     engine_sites = sites or (8 << 20 if quick else 256 << 20)  # so many that what a run costs once does not count
     sites = sites or (8 << 20 if quick else 64 << 20)
     repeats = repeats or (3 if quick else 7)
-    cycles = 40 if quick else 300
+    cycles = cycles or (40 if quick else 300)
     result: dict[str, Any] = {"header": header()}
     if not as_json:
         told = result["header"]

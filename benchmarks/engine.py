@@ -67,10 +67,15 @@ def processor_seconds() -> float:
 @final
 @dataclass(frozen=True)
 class Cost:
-    """What the cycles took: seconds on the clock, and of all processors together."""
+    """What the cycles took: seconds on the clock, and of all processors together.
+
+    ``each``: seconds a cycle while the run is under way, from a fifth to three fifths of the cycles: without the first, in
+    which memory is touched for the first time, and the last, told together, with the books and checkpoint that a run has once.
+    """
 
     seconds: float
     processor: float
+    each: float
 
 
 def _run(config: Config, executor: Executor, where: Where) -> Cost:
@@ -85,11 +90,20 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
         return False
 
     with tempfile.TemporaryDirectory(prefix="entropic-benchmark-") as scratch:
-        observer = Observer(stop=stop, booked=lambda store, cycle: ended.append(processor_seconds()))
+        marks: list[tuple[int, float]] = []
+        observer = Observer(
+            stop=stop,
+            booked=lambda store, cycle: ended.append(processor_seconds()),
+            progress=lambda cycle: marks.append((cycle, time.perf_counter())),
+        )
         place = Path(scratch) / "run"
         computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch_limit, observer)
         computer.run()
-        return Cost(computer.seconds, ended[-1] - began[0])
+        fifth = config.run.cycles // 5
+        under_way = [mark for mark in marks if fifth <= mark[0] <= 3 * fifth]
+        (first, then), (last, now) = under_way[0], under_way[-1]
+        each = (now - then) / (last - first) if last > first else computer.seconds / config.run.cycles
+        return Cost(computer.seconds, ended[-1] - began[0], each)
 
 
 _KEY = np.uint64(1)
@@ -202,13 +216,14 @@ def _bare(config: Config, size: tuple[int, ...], threads: int) -> Cost:
         started, spent = time.perf_counter(), time.process_time()
         for cycle in range(1, config.run.cycles + 1):
             list(pool.map(partial(Piece.cycle, number=cycle), pieces))
-        return Cost(time.perf_counter() - started, time.process_time() - spent)
+        seconds = time.perf_counter() - started
+        return Cost(seconds, time.process_time() - spent, seconds / config.run.cycles)
 
 
 def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows with ``name``, ``rate`` and ``ratio``, ``processor_ns`` and ``processor_ratio``.
+    """Rows with ``name``, ``rate`` and ``ratio``, ``under_way_ratio``, ``processor_ns`` and ``processor_ratio``.
 
-    ``rate``: site-cycles a second on the clock; ``processor_ns``: nanoseconds of processor a site-cycle.  Medians; the
+    ``rate``: site-cycles a second on the clock, of whole runs; ``processor_ns``: nanoseconds of processor a site-cycle.  Medians; the
     ratios say how much of the bare kernels' speed is left, medians over rounds in which all take turns.
     """
     cores = len(os.sched_getaffinity(0))
@@ -249,6 +264,7 @@ def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]
                 "name": name,
                 "rate": work / statistics.median(cost.seconds for cost in taken),
                 "ratio": statistics.median(bare.seconds / cost.seconds for bare, cost in pairs),
+                "under_way_ratio": statistics.median(bare.each / cost.each for bare, cost in pairs),
                 "processor_ns": statistics.median(cost.processor for cost in taken) / work * 1e9,
                 "processor_ratio": statistics.median(bare.processor / cost.processor for bare, cost in pairs),
             }

@@ -93,9 +93,8 @@ def _small(values, n):  # type: ignore[no-untyped-def]
     """True if all values are below 128, so that no pair of them exceeds 255."""
     bits = np.uint8(0)
     for i in range(n):
-        bits = np.uint8(
-            bits | values[i]
-        )  # in bytes: numba takes the bare expression for 64 bits, at four times the price
+        # In bytes: numba takes the bare expression for one of 64 bits, which costs four times as much.
+        bits = np.uint8(bits | values[i])
     return bits < 128
 
 
