@@ -101,8 +101,10 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
         computer.run()
         fifth = config.run.cycles // 5
         under_way = [mark for mark in marks if fifth <= mark[0] <= 3 * fifth]
-        (first, then), (last, now) = under_way[0], under_way[-1]
-        each = (now - then) / (last - first) if last > first else computer.seconds / config.run.cycles
+        each = computer.seconds / config.run.cycles  # of a run too short to tell
+        if len(under_way) > 1:
+            (first, then), (last, now) = under_way[0], under_way[-1]
+            each = (now - then) / (last - first)
         return Cost(computer.seconds, ended[-1] - began[0], each)
 
 
