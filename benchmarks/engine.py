@@ -101,11 +101,11 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
         computer.run()
         fifth = config.run.cycles // 5
         under_way = [mark for mark in marks if fifth <= mark[0] <= 3 * fifth]
-        each = computer.seconds / config.run.cycles  # of a run too short to tell
-        if len(under_way) > 1:
-            (first, then), (last, now) = under_way[0], under_way[-1]
-            each = (now - then) / (last - first)
-        return Cost(computer.seconds, ended[-1] - began[0], each)
+        whole = computer.seconds / config.run.cycles
+        (first, then), (last, now) = (under_way[0], under_way[-1]) if under_way else ((0, 0.0), (0, 0.0))
+        # A run that is too short, or of one block, which has no seams to stop at, tells nothing until its end.
+        told = last > first and now - then > whole
+        return Cost(computer.seconds, ended[-1] - began[0], (now - then) / (last - first) if told else whole)
 
 
 _KEY = np.uint64(1)
