@@ -99,13 +99,21 @@ def _run(config: Config, executor: Executor, where: Where) -> Cost:
         place = Path(scratch) / "run"
         computer = EntropicComputer(config, place, executor, plan.chunks, plan.epoch_limit, observer)
         computer.run()
-        fifth = config.run.cycles // 5
-        under_way = [mark for mark in marks if fifth <= mark[0] <= 3 * fifth]
-        whole = computer.seconds / config.run.cycles
-        (first, then), (last, now) = (under_way[0], under_way[-1]) if under_way else ((0, 0.0), (0, 0.0))
-        # A run that is too short, or of one block, which has no seams to stop at, tells nothing until its end.
-        told = last > first and now - then > whole
-        return Cost(computer.seconds, ended[-1] - began[0], (now - then) / (last - first) if told else whole)
+        each = _each(marks, config.run.cycles, computer.seconds)
+        return Cost(computer.seconds, ended[-1] - began[0], each)
+
+
+def _each(marks: list[tuple[int, float]], cycles: int, seconds: float) -> float:
+    """Seconds a cycle while a run is under way, from when it told of which cycle; see `Cost`."""
+    fifth = cycles // 5
+    told = [mark for mark in marks if fifth <= mark[0] <= 3 * fifth]
+    if told:
+        (first, then), (last, now) = told[0], told[-1]
+        if last > first and now - then > seconds / cycles:
+            return (now - then) / (last - first)
+    return (
+        seconds / cycles
+    )  # a run that is too short, or of one block, which has no seams to stop at, tells of all at its end
 
 
 _KEY = np.uint64(1)

@@ -137,8 +137,7 @@ def carry_on(run: Path, began: int | None, node: int, chunks: tuple[int, ...] | 
 
 def _drive(run: Path, cluster: ClusterFile, session: Session, chunks: tuple[int, ...] | None, stop: Stop) -> None:
     """What the first node of a job does."""
-    directory = session.directory
-    config = Config.from_toml(directory / "config.toml")
+    config = Config.from_toml(session.directory / "config.toml")
     where = Where(cluster.workers.count, cluster.workers.threads, cluster=cluster, session=session)
     started = _started(run, config)
     if started and (found := status_of(run)).state == "finished":
