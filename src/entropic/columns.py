@@ -131,7 +131,7 @@ def grow(group: zarr.Group, name: str, values: NDArray[Any], dims: tuple[str, ..
             dimension_names=dims,
             attributes=dict(attrs),
             # The sum is looked at first: blosc's decoder reads beyond its memory where a chunk's header lies.
-            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.shuffle), Crc32cCodec()],
+            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle=BloscShuffle.bitshuffle), Crc32cCodec()],
         )
     else:
         assert isinstance(array, zarr.Array)
