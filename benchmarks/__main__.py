@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|checkpoints|machines|scaling] [--json] [--figure FILE]``."""
+"""Command line: ``python -m benchmarks [--quick] [--only kernels|engine|checkpoints|machines|scaling] …``: see --help."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.checkpoints import measure_checkpoints
-from benchmarks.engine import measure_engine
+from benchmarks.engine import engine_config, measure_engine, original_config
 from benchmarks.kernels import measure_kernels
 from benchmarks.machines import measure_decisions, measure_machines
 from benchmarks.scaling import draw_scaling, measure_scaling
+from entropic import Config
 
 SECTIONS = ("kernels", "engine", "checkpoints", "machines", "scaling")
 PACKAGES = ("numpy", "numba", "scipy", "dask", "distributed", "zarr", "xarray", "flox", "xhistogram")
@@ -58,8 +59,8 @@ def _print_kernels(tables: dict[str, list[dict[str, Any]]]) -> None:
         show.print(table)
 
 
-def _print_engine(rows: list[dict[str, Any]], sites: int, cycles: int) -> None:
-    title = f"engine, {sites:,} sites, {cycles} cycles, books and checkpoints"
+def _print_engine(rows: list[dict[str, Any]], config: Config) -> None:
+    title = f"engine, {config.field.sites:,} sites, {config.run.cycles} cycles, books and checkpoints"
     table = Table("", "site-cycles/s", "of bare", "under way", "processor ns", "of bare", title=title)
     for row in rows:
         clock = (f"{row['rate']:.3g}", f"{row['ratio']:.2f}", f"{row['under_way_ratio']:.2f}")
@@ -113,6 +114,7 @@ def _print_scaling(lines: list[dict[str, Any]]) -> None:
 @click.option("--only", type=click.Choice(SECTIONS), help="One section.")
 @click.option("--sites", type=click.IntRange(65536), help="Sites of the kernels' and the engine's field.")
 @click.option("--cycles", type=click.IntRange(20), help="Cycles of the engine's runs.")
+@click.option("--original", is_flag=True, help="The engine's field is the original's: 1e9 sites in 1000 regions.")
 @click.option("--repeats", type=click.IntRange(1), help="Rounds in which all rivals take turns.")
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write the scaling as SVG.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, nothing else.")
@@ -121,6 +123,7 @@ def main(
     only: str | None,
     sites: int | None,
     cycles: int | None,
+    original: bool,
     repeats: int | None,
     figure: Path | None,
     as_json: bool,
@@ -146,9 +149,10 @@ def main(
         if not as_json:
             _print_kernels(result["kernels"])
     if only in (None, "engine"):
-        result["engine"] = measure_engine(engine_sites, cycles, max(1, repeats // 2))
+        config = original_config(cycles) if original else engine_config(engine_sites, cycles)
+        result["engine"] = measure_engine(config, max(1, repeats // 2))
         if not as_json:
-            _print_engine(result["engine"], engine_sites, cycles)
+            _print_engine(result["engine"], config)
     if only in (None, "checkpoints"):
         result["checkpoints"] = measure_checkpoints(engine_sites, 20 if quick else 60, max(1, repeats // 2))
         if not as_json:

@@ -38,7 +38,7 @@ from entropic.lattice import Block, BlockGrid, regular_cuts
 from entropic.machines.harvester import EntropyHarvester
 from entropic.observer import Observer
 
-__all__ = ["Piece", "engine_config", "measure_engine", "processor_seconds"]
+__all__ = ["Piece", "engine_config", "measure_engine", "original_config", "processor_seconds"]
 
 Sites = NDArray[np.generic]
 
@@ -51,6 +51,13 @@ def engine_config(sites: int, cycles: int) -> Config:
             "field": {"shape": [64, 64, 128, last], "regions": [8, 8, 1, 1]},
             "run": {"cycles": cycles},  # with checkpoints as often as by default
         }
+    )
+
+
+def original_config(cycles: int) -> Config:
+    """The same on the field of the original document: 1e9 sites in 1000 regions."""
+    return Config.from_mapping(
+        {"field": {"shape": [100, 100, 100, 1000], "regions": [10, 10, 10, 1]}, "run": {"cycles": cycles}}
     )
 
 
@@ -230,14 +237,15 @@ def _bare(config: Config, size: tuple[int, ...], threads: int) -> Cost:
         return Cost(seconds, time.process_time() - spent, seconds / config.run.cycles)
 
 
-def measure_engine(sites: int, cycles: int, repeats: int) -> list[dict[str, Any]]:
-    """Rows with ``name``, ``rate`` and ``ratio``, ``under_way_ratio``, ``processor_ns`` and ``processor_ratio``.
+def measure_engine(config: Config, repeats: int) -> list[dict[str, Any]]:
+    """Runs of a configuration with the plain demon, which pays for erasure.
+
+    Rows with ``name``, ``rate`` and ``ratio``, ``under_way_ratio``, ``processor_ns`` and ``processor_ratio``.
 
     ``rate``: site-cycles a second on the clock, of whole runs; ``processor_ns``: nanoseconds of processor a site-cycle.  Medians; the
     ratios say how much of the bare kernels' speed is left, medians over rounds in which all take turns.
     """
     cores = len(os.sched_getaffinity(0))
-    config = engine_config(sites, cycles)
     lattice = lattice_of(config.field)
     places = [("engine, threads of this process", Where(1, cores, dashboard=False))]
     if cores > 1:
