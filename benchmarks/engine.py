@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from entropic import Config, EntropicComputer
 from entropic.cli.where import free_memory
+from entropic.demo import SIZES
 from entropic.engine.cluster import Executor, SerialExecutor, Where, connect
 from entropic.engine.plan import make_plan
 from entropic.engine.rules import Rules
@@ -56,9 +57,7 @@ def engine_config(sites: int, cycles: int) -> Config:
 
 def original_config(cycles: int) -> Config:
     """The same on the field of the original document: 1e9 sites in 1000 regions."""
-    return Config.from_mapping(
-        {"field": {"shape": [100, 100, 100, 1000], "regions": [10, 10, 10, 1]}, "run": {"cycles": cycles}}
-    )
+    return Config.from_mapping({"field": SIZES["seed"], "run": {"cycles": cycles}})
 
 
 def processor_seconds() -> float:
@@ -118,9 +117,7 @@ def _each(marks: list[tuple[int, float]], cycles: int, seconds: float) -> float:
         (first, then), (last, now) = told[0], told[-1]
         if last > first and now - then > seconds / cycles:
             return (now - then) / (last - first)
-    return (
-        seconds / cycles
-    )  # a run that is too short, or of one block, which has no seams to stop at, tells of all at its end
+    return seconds / cycles  # a run that is short, or of one block without seams to stop at, tells of all at its end
 
 
 _KEY = np.uint64(1)

@@ -13,9 +13,9 @@ from chaos.recording import SAME, Injected, Recorder
 from chaos.runs import running, signals, workers_of
 from entropic.audit import audit
 from entropic.config import Config
+from entropic.demo import SIZES
 
 _LONGEST_SECONDS = 3600
-_FIELD = {"shape": [100, 100, 100, 1000], "regions": [10, 10, 10, 1]}
 _LOCAL = ("--workers", "2", "--threads", "1")
 _ELSEWHERE = ("--workers", "1", "--threads", "2")
 
@@ -26,7 +26,7 @@ def test_three_faults(full: bool, tmp_path: Path, injected: Recorder) -> None:
     if not full:
         pytest.skip("takes twenty minutes")
     cycles = 1000
-    config = Config.from_mapping({"field": _FIELD, "run": {"cycles": cycles}, "demon": {"threshold": 50}})
+    config = Config.from_mapping({"field": SIZES["seed"], "run": {"cycles": cycles}, "demon": {"threshold": 50}})
     with running(tmp_path, config) as run:
         whole = run.begin("run", "c.toml", "--out", "whole", "--json", *_LOCAL)
         assert whole.wait(_LONGEST_SECONDS) == 0, run.words()
